@@ -1,0 +1,143 @@
+"""Jobs and results as frozen values. No I/O here; the wire format is in `wire`, the keys in `keys`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Lane(StrEnum):
+    """A stream of jobs and its fairness class."""
+
+    SINGLE = "single"
+    """Somebody waits for the answer."""
+    BATCH = "batch"
+    """Nobody waits; gives way to `SINGLE`."""
+
+
+class Status(StrEnum):
+    """The verdict a caller sees. Everything but `INTERNAL` and `CANCELLED` is the program's own doing."""
+
+    OK = "ok"
+    ERROR = "error"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    KILLED = "killed"
+    CANCELLED = "cancelled"
+    INTERNAL = "internal"
+
+
+class Reason(StrEnum):
+    """Why a result is `INTERNAL` or `CANCELLED`: a closed set, for machines."""
+
+    EXPIRED = "expired"
+    """The deadline passed before the job could run (or be run again). Safe to send again."""
+    ATTEMPTS = "attempts"
+    """Workers died under it too often; it is in the dead-letter stream."""
+    SANDBOX = "sandbox"
+    """The sandbox failed, not the program. Safe to send again."""
+    CALLER = "caller"
+    """The caller cancelled or hung up."""
+    ENVIRONMENT = "environment"
+    """The environment cannot do what the job asks for (for example no strace there)."""
+
+
+class JobState(StrEnum):
+    """Where an asynchronous job is in its life."""
+
+    QUEUED = "queued"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One eval as queued. Limits are already clamped by whoever submits it."""
+
+    id: str
+    code: str
+    stdin: str = ""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """Relative path -> content; the paths are validated."""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    environment: str = "default"
+    timeout_s: float = 10.0
+    memory_bytes: int = 256 << 20
+    output_bytes: int = 1 << 20
+    """Bound of stdout and of stderr, each. Passing it kills the program with status `output`."""
+    outputs: tuple[str, ...] = ()
+    """Globs of files to bring back from the working directory."""
+    interpreter_mode: bool = False
+    strace: bool = False
+    merge_streams: bool = False
+    """Put stderr into stdout, in the order in which the program wrote (`POST /`)."""
+    lane: Lane = Lane.SINGLE
+    submitted_at: float
+    """Unix time, seconds."""
+    deadline_at: float
+    """Unix time, seconds: not started after it, and killed if running at it."""
+    reply_to: str | None = None
+    """Inbox id of the api process that waits, if one does."""
+    keep_result: bool = False
+    """Store the result under the job's id (asynchronous jobs)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """What became of a job. Written once."""
+
+    job_id: str
+    status: Status
+    reason: Reason | None = None
+    message: str = ""
+    """For people; never holds the program's text."""
+    stdout: str = ""
+    stderr: str = ""
+    """Invalid UTF-8 is replaced by U+FFFD."""
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    wall_ms: float = 0.0
+    cpu_ms: float = 0.0
+    memory_bytes: int = 0
+    queue_ms: float = 0.0
+    """Submit to lease, by the workers' clock against the submitter's."""
+    run_ms: float = 0.0
+    """Lease to result, in the worker."""
+    attempt: int = 1
+    warm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A leased job: the right to work on it until the lease runs out."""
+
+    job: Job
+    lane: Lane
+    entry_id: str
+    """Id of the stream entry."""
+    attempt: int
+    """1 for the first lease, +1 for each redelivery."""
+
+
+class Submission(StrEnum):
+    """What a submit did."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    """A job with this id was submitted before (a retry of ours); nothing was added."""
+
+
+class Finish(StrEnum):
+    """What a finish did."""
+
+    RECORDED = "recorded"
+    STALE = "stale"
+    """Somebody else owns the job by now; this result was dropped."""

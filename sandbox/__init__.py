@@ -1,0 +1,1 @@
+"""Run one program under limits. Knows nothing of jobs, Redis or HTTP."""

@@ -1,0 +1,1 @@
+"""Inside the jail: standard library only."""

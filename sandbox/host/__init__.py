@@ -1,0 +1,1 @@
+"""Outside the jail: jails, pool, cgroups, capture."""

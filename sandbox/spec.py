@@ -1,0 +1,76 @@
+"""What goes into a sandbox run and what comes out: frozen values, units in the names, facts only.
+
+The judgement over a `RunReport` is `sandbox.ending.ending_of`, a pure function.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Limits of one run."""
+
+    wall_s: float = 10.0
+    cpu_s: float | None = None
+    """CPU time of any one process of the program; None: no limit but `wall_s`."""
+    memory_bytes: int = 256 << 20
+    output_bytes: int = 1 << 20
+    """Of stdout and of stderr, each; passing it kills the program."""
+    files_bytes: int = 16 << 20
+    """Of all files brought back by `outputs` together."""
+    files_count: int = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSpec:
+    """One program to run, as `python3 main.py` in a fresh working directory would run it."""
+
+    code: str
+    stdin: bytes = b""
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    interpreter_mode: bool = False
+    strace: bool = False
+    merge_streams: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run used."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    """Peak: of the cell's cgroup where there is one, else of its largest process."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Facts about a finished run."""
+
+    exit_code: int | None
+    signal: int | None
+    """Exactly one of `exit_code` and `signal` is set."""
+    timed_out: bool = False
+    cancelled: bool = False
+    cpu_exceeded: bool = False
+    oom_killed: bool = False
+    output_exceeded: bool = False
+    stdout: bytes = b""
+    stderr: bytes = b""
+    stdout_truncated: bool = False
+    stderr_truncated: bool = False
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    warm: bool = False
+    """A warm cell was waiting for this run."""
+    tier: str = "bare"

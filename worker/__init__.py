@@ -1,0 +1,1 @@
+"""Lease jobs, run them in the sandbox, push results, drain."""
