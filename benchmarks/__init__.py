@@ -1,0 +1,1 @@
+"""What Evalpool is measured by: load generators, baselines and the targets they are judged against."""

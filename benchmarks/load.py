@@ -1,0 +1,193 @@
+"""Load on `POST /v1/eval`, closed loop (n callers, each waits) and open loop (arrivals wait for nobody).
+
+An open loop charges every answer from the moment its request *should* have left, so a server that
+stalls is billed for all who would have come meanwhile (no coordinated omission).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from benchmarks.client import Connection, ProtocolViolation
+from benchmarks.samples import Run, Sample
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+REQUEST_TIMEOUT_S = 30.0
+OPEN_LOOP_CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where the api listens and what lets us in."""
+
+    host: str
+    port: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A program and what it must print; None: whatever it prints is right."""
+
+    code: str
+    stdout: str | None
+
+
+class _Answer(msgspec.Struct):
+    """The fields of an eval response that are looked at."""
+
+    status: str = "unreadable"
+    stdout: str = ""
+    warm: bool = False
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+class Caller:
+    """One connection that posts one program again and again."""
+
+    def __init__(self, endpoint: Endpoint, program: Program) -> None:
+        self._connection = Connection(endpoint.host, endpoint.port)
+        self._payload = encode_request(endpoint, program)
+        self._stdout = program.stdout
+
+    async def open(self) -> None:
+        await self._connection.open()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    async def call(self, intended: float) -> Sample:
+        """Post once. `intended`: `perf_counter` time from which the answer is charged."""
+        sent = perf_counter()
+        try:
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                code, body, _ = await self._connection.request(self._payload)
+        except (OSError, ProtocolViolation) as error:  # TimeoutError is an OSError
+            self._connection.close()
+            return Sample(perf_counter() - intended, 0, type(error).__name__, late_s=sent - intended)
+        latency_s = perf_counter() - intended
+        verdict, warm = self._judge(code, body)
+        return Sample(latency_s, code, verdict, warm, sent - intended)
+
+    def _judge(self, code: int, body: bytes) -> tuple[str, bool]:
+        if code != 200:
+            return f"http_{code}", False
+        try:
+            answer = _decode(body)
+        except msgspec.DecodeError:
+            return "unreadable", False
+        if answer.status == "ok" and self._stdout not in {None, answer.stdout}:
+            return "wrong_output", answer.warm
+        return answer.status, answer.warm
+
+
+def encode_request(endpoint: Endpoint, program: Program) -> bytes:
+    """All bytes of one request."""
+    body = json.dumps({"code": program.code}).encode()
+    head = (
+        f"POST /v1/eval HTTP/1.1\r\nHost: {endpoint.host}:{endpoint.port}\r\n"
+        f"Authorization: Bearer {endpoint.token}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def closed_loop(
+    endpoint: Endpoint,
+    program: Program,
+    *,
+    concurrency: int,
+    requests: int = sys.maxsize,
+    duration_s: float = math.inf,
+) -> Run:
+    """`concurrency` callers, each sending its next request when it has its answer.
+
+    Ends after `requests` in all or `duration_s`, whichever comes first. Raises OSError if nobody listens.
+    """
+    samples: list[Sample] = []
+    async with _callers(endpoint, program, concurrency) as callers:
+        start = perf_counter()
+        tickets = _tickets(requests, until=start + duration_s)
+        await asyncio.gather(*(_keep_calling(caller, tickets, samples) for caller in callers))
+        return Run(samples=samples, elapsed_s=perf_counter() - start)
+
+
+def _tickets(requests: int, *, until: float) -> Iterator[float]:
+    """One start time per request that may still be sent; shared by all callers."""
+    for _ in range(requests):
+        if (now := perf_counter()) >= until:
+            return
+        yield now
+
+
+async def _keep_calling(caller: Caller, tickets: Iterator[float], samples: list[Sample]) -> None:
+    for start in tickets:
+        samples.append(await caller.call(start))  # noqa: PERF401 (all callers share the list)
+
+
+async def open_loop(
+    endpoint: Endpoint,
+    program: Program,
+    *,
+    offsets_s: Sequence[float],
+    connections: int = OPEN_LOOP_CONNECTIONS,
+) -> Run:
+    """One request at each offset from the start, whatever became of those before it.
+
+    With all `connections` busy a request waits for one, and the wait is charged to its latency.
+    """
+    idle: asyncio.LifoQueue[Caller] = asyncio.LifoQueue()
+    async with _callers(endpoint, program, connections) as callers:
+        for caller in callers:
+            idle.put_nowait(caller)
+        start = perf_counter()
+        calls = []
+        for offset_s in offsets_s:
+            await _sleep_until(start + offset_s)
+            calls.append(asyncio.create_task(_call_when_idle(idle, start + offset_s)))
+        samples = await asyncio.gather(*calls)
+        return Run(samples=samples, elapsed_s=perf_counter() - start)
+
+
+async def _call_when_idle(idle: asyncio.LifoQueue[Caller], intended: float) -> Sample:
+    caller = await idle.get()
+    try:
+        return await caller.call(intended)
+    finally:
+        idle.put_nowait(caller)
+
+
+async def _sleep_until(moment: float) -> None:
+    """Sleep to `moment` or up to 1 ms past it: uvloop's timers count whole milliseconds, rounding down."""
+    if (delay_s := moment - perf_counter()) > 0:
+        await asyncio.sleep(math.ceil(delay_s * 1000) / 1000)
+
+
+def evenly(*, rate: float, duration_s: float) -> list[float]:
+    """Offsets of arrivals spaced evenly, `rate` per second."""
+    return [i / rate for i in range(int(rate * duration_s))]
+
+
+@asynccontextmanager
+async def _callers(endpoint: Endpoint, program: Program, count: int) -> AsyncIterator[list[Caller]]:
+    """Callers with open connections: connecting is no part of what is measured."""
+    callers = [Caller(endpoint, program) for _ in range(count)]
+    try:
+        await asyncio.gather(*(caller.open() for caller in callers))
+        yield callers
+    finally:
+        for caller in callers:
+            caller.close()
