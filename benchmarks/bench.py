@@ -1,0 +1,109 @@
+"""`python -m benchmarks.bench`: measure, print a table, store the figures, and judge them.
+
+Exits 0 if every target is met, 1 if one is missed (unless told not to judge), 2 if nothing could be measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from benchmarks import memory, report, targets
+from benchmarks.cluster import ClusterFailed
+from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
+from benchmarks.targets import Figure, Judgement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MIB = 1 << 20
+CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
+
+
+def figures_of(found: Measurement) -> list[Figure]:
+    """Every line of the report, the judged ones first."""
+    return [*_judged(found), *_stated(found), *_memory(found), *_growth(found)]
+
+
+def _judged(found: Measurement) -> Iterator[Figure]:
+    yield _milliseconds(found, targets.LATENCY, "eval 1", baseline="nsjail 1")
+    yield Figure(
+        name=targets.THROUGHPUT,
+        value=found.summary(f"eval {JUDGED_CONCURRENCY}").rate,
+        unit="/s",
+        baseline=found.best_rate("nsjail", PARALLEL),
+    )
+    loop = found.summary("open loop")
+    yield Figure(name=targets.OPEN_P99, value=loop.p99_s * 1000, unit="ms")
+    yield Figure(name=targets.OPEN_FAILURES, value=loop.errors, unit="")
+    yield _milliseconds(found, targets.SCIENCE, "science eval", baseline="science cold")
+    failures = sum(found.summary(name).errors for name in CLOSED_SERIES)
+    yield Figure(name=targets.FAILURES, value=failures, unit="")
+
+
+def _stated(found: Measurement) -> Iterator[Figure]:
+    yield _milliseconds(found, "bare python3 -c, p50", "bare 1")
+    yield _milliseconds(found, "eval, 1 at a time, p50 vs bare python3", "eval 1", baseline="bare 1")
+    for parallel in PARALLEL:
+        rate = found.summary(f"nsjail {parallel}").rate
+        yield Figure(name=f"nsjail, {parallel} at a time", value=rate, unit="/s")
+    for concurrency in CONCURRENT:
+        summary = found.summary(f"eval {concurrency}")
+        yield Figure(name=f"evals, {concurrency} at a time", value=summary.rate, unit="/s")
+        yield Figure(name=f"evals, {concurrency} at a time, p99", value=summary.p99_s * 1000, unit="ms")
+    yield Figure(name="open loop, rate", value=found.summary("open loop").rate, unit="/s")
+    yield Figure(
+        name="evals from warm cells, 1 at a time", value=found.summary("eval 1").warm * 100, unit="%"
+    )
+    yield _milliseconds(found, "queue without sandbox, 1 at a time, p50", "queue 1")
+    yield Figure(name="queue without sandbox, 16 at a time", value=found.summary("queue 16").rate, unit="/s")
+
+
+def _memory(found: Measurement) -> Iterator[Figure]:
+    for zygote in found.zygotes:
+        yield Figure(name=f"zygote {zygote.tier}, PSS", value=zygote.pss_bytes / MIB, unit="MiB")
+    for tier in sorted({z.tier for z in found.zygotes}):
+        pss, private = memory.mean_cell(found.zygotes, tier)
+        yield Figure(name=f"idle cell {tier}, PSS", value=pss / MIB, unit="MiB")
+        yield Figure(name=f"idle cell {tier}, private", value=private / MIB, unit="MiB")
+
+
+def _growth(found: Measurement) -> Iterator[Figure]:
+    before, after = found.census["before"], found.census["after"]
+    evals = sum(found.summary(name).count for name in (*CLOSED_SERIES, "open loop"))
+    yield Figure(name="evals between the censuses", value=evals, unit="")
+    yield Figure(name="growth, RSS", value=(after.rss_bytes - before.rss_bytes) / MIB, unit="MiB")
+    for name in ("processes", "zombies", "descriptors", "mounts", "cgroups", "keys"):
+        grown = getattr(after, name) - getattr(before, name)
+        yield Figure(name=f"growth, {name}", value=grown, unit="")
+
+
+def _milliseconds(found: Measurement, name: str, series: str, *, baseline: str | None = None) -> Figure:
+    below = None if baseline is None else found.summary(baseline).p50_s * 1000
+    return Figure(name=name, value=found.summary(series).p50_s * 1000, unit="ms", baseline=below)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short pass; its figures are noisy")
+    parser.add_argument("--no-judge", action="store_true", help="exit 0 even if a target is missed")
+    options = parser.parse_args(arguments)
+    console = Console()
+    try:
+        found = measure(QUICK if options.quick else FULL)
+    except (ClusterFailed, OSError) as error:
+        Console(stderr=True).print(f"bench: {error}", style="red", markup=False)
+        return 2
+    figures = figures_of(found)
+    console.print(report.table(figures))
+    console.print(f"stored in {report.write(figures, found.series, found.details())}")
+    missed = any(f.judgement is Judgement.FAIL for f in figures)
+    return int(missed and not options.no_judge)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""Every target of `make bench`, in one table, and the judgement over it. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Judgement(StrEnum):
+    PASS = "PASS"
+    FAIL = "FAIL"
+    STATED = "stated"
+    """The figure is told, not judged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A bound on a ratio, or on the value of a figure that has no baseline."""
+
+    at_most: float = math.inf
+    at_least: float = -math.inf
+    aim: float | None = None
+    """What we would like; never judged."""
+
+    def met_by(self, number: float) -> bool:
+        """NaN, the sign of a figure that could not be measured, meets nothing."""
+        return self.at_least <= number <= self.at_most
+
+    def __str__(self) -> str:
+        bound = f"≤ {self.at_most:g}" if self.at_most < math.inf else f"≥ {self.at_least:g}"
+        return bound if self.aim is None else f"{bound} (aim {self.aim:g})"
+
+
+LATENCY = "eval, 1 at a time, p50 vs one nsjail"
+THROUGHPUT = "evals/s, 16 at a time vs best nsjail rate"
+OPEN_P99 = "open loop at half the best rate, p99"
+OPEN_FAILURES = "open loop at half the best rate, failures"
+SCIENCE = "import numpy, sympy, p50 vs cold start"
+FAILURES = "failures in all closed loops"
+
+TARGETS = {
+    LATENCY: Target(at_most=0.25, aim=0.12),
+    THROUGHPUT: Target(at_least=3, aim=5),
+    OPEN_P99: Target(at_most=100),  # ms
+    OPEN_FAILURES: Target(at_most=0),
+    SCIENCE: Target(at_most=0.1),
+    FAILURES: Target(at_most=0),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the report. A figure with a baseline is judged by its ratio, as only ratios travel."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return None if self.baseline is None else self.value / self.baseline
+
+    @property
+    def target(self) -> Target | None:
+        return TARGETS.get(self.name)
+
+    @property
+    def judgement(self) -> Judgement:
+        if self.target is None:
+            return Judgement.STATED
+        judged = self.value if self.ratio is None else self.ratio
+        return Judgement.PASS if self.target.met_by(judged) else Judgement.FAIL

@@ -1,0 +1,74 @@
+"""A report holds every target's figure, and what is stored can be read back."""
+
+import json
+
+import pytest
+from rich.console import Console
+
+from benchmarks import report, targets
+from benchmarks.bench import figures_of
+from benchmarks.measure import CONCURRENT, FULL, PARALLEL, Measurement
+from benchmarks.memory import Census, ZygoteMemory
+from benchmarks.samples import Run, Sample
+from benchmarks.targets import Judgement
+
+MIB = 1 << 20
+
+
+def run_of(latency_s, *, rate):
+    return Run(samples=[Sample(latency_s, 200, "ok", warm=True)] * 10, elapsed_s=10 / rate)
+
+
+@pytest.fixture
+def found():
+    measured = Measurement(FULL)
+    names = ["bare 1", "science cold", "science eval", "open loop", "queue 1", "queue 16", "eval 1"]
+    for name in [*names, *(f"eval {c}" for c in CONCURRENT)]:
+        measured.series[name] = [run_of(0.002, rate=400)] * 2
+    for parallel in PARALLEL:
+        measured.series[f"nsjail {parallel}"] = [run_of(0.020, rate=40 + parallel)]
+    measured.series["science cold"] = [run_of(0.6, rate=1)]
+    measured.zygotes = [
+        ZygoteMemory(tier="bare", pss_bytes=8 * MIB, cells=4, cell_pss_bytes=2 * MIB, cell_private_bytes=MIB)
+    ]
+    empty = Census(processes=3, zombies=0, descriptors=60, rss_bytes=MIB, mounts=20, cgroups=9, keys=4)
+    measured.census = {"before": empty, "after": empty}
+    return measured
+
+
+def test_every_target_is_judged_by_a_figure(found):
+    figures = {f.name: f for f in figures_of(found)}
+
+    assert {n for n, f in figures.items() if f.judgement is not Judgement.STATED} == set(targets.TARGETS)
+    assert figures[targets.LATENCY].ratio == pytest.approx(0.1)
+    assert figures[targets.THROUGHPUT].ratio == pytest.approx(400 / 44)
+    assert figures["idle cell bare, PSS"].value == 2
+
+
+def test_a_missed_target_fails(found):
+    found.series["open loop"].append(Run(samples=[Sample(0.01, 503, "http_503")], elapsed_s=1))
+
+    figures = {f.name: f for f in figures_of(found)}
+
+    assert figures[targets.OPEN_FAILURES].judgement is Judgement.FAIL
+
+
+def test_the_table_shows_every_figure(found):
+    figures = figures_of(found)
+    console = Console(width=200, record=True, quiet=True)
+
+    console.print(report.table(figures))
+
+    text = console.export_text()
+    assert [f.name for f in figures if f.name not in text] == []
+
+
+def test_a_stored_bench_reads_back_with_machine_rounds_and_errors(found, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+
+    stored = json.loads(report.write(figures_of(found), found.series, found.details()).read_text())
+
+    assert stored["machine"]["cores"] >= 1
+    assert stored["series"]["eval 1"]["errors"] == 0
+    assert stored["series"]["eval 1"]["round_p50_s"] == [0.002, 0.002]
+    assert {f["name"] for f in stored["figures"]} >= set(targets.TARGETS)
