@@ -1,5 +1,6 @@
 """A report holds every target's figure, and what is stored can be read back."""
 
+import io
 import json
 
 import pytest
@@ -55,11 +56,11 @@ def test_a_missed_target_fails(found):
 
 def test_the_table_shows_every_figure(found):
     figures = figures_of(found)
-    console = Console(width=200, record=True, quiet=True)
+    console = Console(width=200, file=io.StringIO())
 
     console.print(report.table(figures))
 
-    text = console.export_text()
+    text = console.file.getvalue()
     assert [f.name for f in figures if f.name not in text] == []
 
 
