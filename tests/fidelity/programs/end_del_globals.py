@@ -1,0 +1,14 @@
+# Globals with __del__ are torn down in order at exit, still able to print.
+class Noisy:
+    def __init__(self, name):
+        self.name = name
+
+    def __del__(self):
+        print("del", self.name)
+
+
+first = Noisy("first")
+second = Noisy("second")
+_private = Noisy("private")
+first = Noisy("first again")
+print("end of main")

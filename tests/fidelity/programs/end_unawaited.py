@@ -1,0 +1,7 @@
+# A coroutine never awaited is warned about with its line.
+async def work():
+    return 1
+
+
+work()
+print("end of main")

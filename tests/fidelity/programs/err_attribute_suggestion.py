@@ -1,0 +1,4 @@
+# An AttributeError suggests the attribute that was meant.
+import collections
+
+collections.namedtoplo

@@ -1,0 +1,2 @@
+# A syntax error in eval'ed text shows that text.
+eval("1 + * 2")

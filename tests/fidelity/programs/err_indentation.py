@@ -1,0 +1,3 @@
+# An IndentationError shows the line.
+def function():
+print("not indented")

@@ -1,0 +1,3 @@
+# A NameError suggests the name that was meant.
+measurement = 3
+print(measurment)

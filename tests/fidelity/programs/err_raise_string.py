@@ -1,0 +1,2 @@
+# Raising something that is no exception is a TypeError.
+raise "text"

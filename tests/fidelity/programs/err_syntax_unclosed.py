@@ -1,0 +1,3 @@
+# A bracket never closed is named by its line.
+values = {"a": [1, 2, 3}
+print(values)

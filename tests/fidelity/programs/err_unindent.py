@@ -1,0 +1,4 @@
+# An unindent that matches nothing is an IndentationError.
+if True:
+        print("a")
+    print("b")

@@ -1,0 +1,4 @@
+# sys.exit(True) is exit code 1 and prints nothing.
+import sys
+
+sys.exit(True)

@@ -1,0 +1,5 @@
+# sys.exit(None) is success.
+import sys
+
+print("leaving")
+sys.exit(None)

@@ -1,0 +1,2 @@
+# A large stdin that is never read does no harm.
+print("not interested")

@@ -1,0 +1,2 @@
+# A circular import is the interpreter's ImportError.
+import left

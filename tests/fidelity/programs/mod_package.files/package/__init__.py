@@ -1,0 +1,3 @@
+from .base import VALUE
+
+__all__ = ["VALUE"]

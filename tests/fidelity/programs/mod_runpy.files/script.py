@@ -1,0 +1,4 @@
+import sys
+
+value = 1
+print("script", __name__, sys.argv)

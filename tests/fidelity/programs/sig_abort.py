@@ -1,0 +1,5 @@
+# os.abort is SIGABRT.
+import os
+
+print("before", flush=True)
+os.abort()

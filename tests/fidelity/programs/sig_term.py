@@ -1,0 +1,7 @@
+# SIGTERM has its default action.
+import os
+import signal
+
+print("before", flush=True)
+os.kill(os.getpid(), signal.SIGTERM)
+print("never")

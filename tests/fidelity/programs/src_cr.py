@@ -1,0 +1,1 @@
+# Old Macintosh line ends separate statements.print(1)print(2)raise ValueError("cr")

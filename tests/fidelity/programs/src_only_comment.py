@@ -1,0 +1,1 @@
+# A comment without newline is a program

@@ -1,0 +1,3 @@
+#!/usr/bin/env python3
+# A shebang line is a comment.
+print("ran")

@@ -1,0 +1,6 @@
+import warnings
+
+
+def complain():
+    warnings.warn("hidden", DeprecationWarning)
+    warnings.warn("shown", UserWarning)
