@@ -19,7 +19,7 @@ from benchmarks.load import Program, closed_loop, evenly, open_loop
 from benchmarks.samples import Run, Summary, pooled, summarise
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from benchmarks.load import Endpoint
 
@@ -78,26 +78,30 @@ class Measurement:
         }
 
 
-def measure(plan: Plan) -> Measurement:
-    """Run the whole plan on clusters of its own. Raises ClusterFailed, OSError."""
+def measure(plan: Plan, *, say: Callable[[str], None]) -> Measurement:
+    """Run the whole plan on clusters of its own; `say` hears of progress. Raises ClusterFailed, OSError."""
     found = Measurement(plan)
     with cluster() as running:
         _warm_up(running.endpoint)
         found.zygotes = memory.zygotes(running.worker)
         found.census["before"] = memory.census(running)
-        for _ in range(plan.rounds):
+        for number in range(1, plan.rounds + 1):
+            say(f"round {number} of {plan.rounds}: baselines and closed loops in turn")
             _round(found, running.endpoint)
+        say(f"open loop, {plan.open_s:g} s")
         _open(found, running.endpoint)
         time.sleep(SETTLE_S)
         found.census["after"] = memory.census(running)
+    say("queue without sandbox")
     with cluster(EVAL_SANDBOX="noop") as running:
         _queue_alone(found, running.endpoint)
     return found
 
 
 def _warm_up(endpoint: Endpoint) -> None:
+    """Bring every process to its working size: what grows after this is a leak."""
     for program in (TRIVIAL, SCIENCE):
-        _closed(endpoint, program, concurrency=4, requests=40)
+        _closed(endpoint, program, concurrency=max(CONCURRENT), requests=4 * max(CONCURRENT))
 
 
 def _round(found: Measurement, endpoint: Endpoint) -> None:

@@ -55,7 +55,9 @@ class Census:
     rss_bytes: int
     """Of the service's processes outside the jails."""
     mounts: int
+    """In the worker's mount namespace."""
     cgroups: int
+    """On the machine: other services' count too."""
     keys: int
     """Redis keys without an expiry."""
 
@@ -139,7 +141,7 @@ def census(running: Cluster) -> Census:
         zombies=sum(p.state == "Z" for p in tree),
         descriptors=sum(len(list((PROC / str(pid) / "fd").iterdir())) for pid in service),
         rss_bytes=sum(_rollup(pid, "Rss") for pid in service),
-        mounts=len((PROC / "self" / "mountinfo").read_text().splitlines()),
+        mounts=len((PROC / str(running.worker) / "mountinfo").read_text().splitlines()),
         cgroups=sum(1 for path in CGROUPS.rglob("*") if path.is_dir()),
         keys=_lasting_keys(running.redis_url),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -11,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+from rich.box import SIMPLE
 from rich.table import Table
 
 from benchmarks.samples import percentile, pooled, summarise
@@ -28,9 +29,10 @@ COLOURS = {Judgement.PASS: "green", Judgement.FAIL: "bold red", Judgement.STATED
 
 def table(figures: Iterable[Figure]) -> Table:
     """Figure, value, baseline, ratio, target, judgement."""
-    view = Table("figure", title="Evalpool bench")
+    view = Table(box=SIMPLE)
+    view.add_column("figure", no_wrap=True)
     for heading in ("value", "baseline", "ratio", "target"):
-        view.add_column(heading, justify="right")
+        view.add_column(heading, justify="right", no_wrap=True)
     view.add_column("")
     for f in figures:
         view.add_row(
@@ -63,7 +65,8 @@ def write(
     }
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y-%m-%dT%H%M%S}-{sha or 'nogit'}.json"
-    path.write_text(json.dumps(body, indent=1) + "\n")
+    # msgspec, since json would write the NaN of an unmeasured figure, which is no JSON.
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(body), indent=1) + b"\n")
     return path
 
 

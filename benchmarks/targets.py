@@ -32,12 +32,12 @@ class Target:
         return bound if self.aim is None else f"{bound} (aim {self.aim:g})"
 
 
-LATENCY = "eval, 1 at a time, p50 vs one nsjail"
-THROUGHPUT = "evals/s, 16 at a time vs best nsjail rate"
-OPEN_P99 = "open loop at half the best rate, p99"
-OPEN_FAILURES = "open loop at half the best rate, failures"
-SCIENCE = "import numpy, sympy, p50 vs cold start"
-FAILURES = "failures in all closed loops"
+LATENCY = "eval p50, 1 at a time, vs nsjail"
+THROUGHPUT = "evals, 16 at a time, vs best nsjail"
+OPEN_P99 = "open loop, half the best rate, p99"
+OPEN_FAILURES = "open loop, failures"
+SCIENCE = "import numpy, sympy p50, vs cold"
+FAILURES = "closed loops, failures"
 
 TARGETS = {
     LATENCY: Target(at_most=0.25, aim=0.12),
