@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 MIB = 1 << 20
-TABLE_COLUMNS = 100
+TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 

@@ -33,7 +33,7 @@ def table(figures: Iterable[Figure]) -> Table:
     view.add_column("figure", no_wrap=True)
     for heading in ("value", "baseline", "ratio", "target"):
         view.add_column(heading, justify="right", no_wrap=True)
-    view.add_column("")
+    view.add_column("", no_wrap=True)
     for f in figures:
         view.add_row(
             f.name,
