@@ -12,12 +12,35 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 
-    from jobs.model import Delivery, Finish, Job, JobResult, JobState, Lane, Submission
+    from jobs.model import (
+        Delivery,
+        Finish,
+        Job,
+        JobResult,
+        JobState,
+        Lane,
+        LaneStats,
+        Submission,
+        WorkerInfo,
+    )
 
 
-class Submitter(Protocol):
+class Gauges(Protocol):
+    """What both halves can ask about the queue, for readiness and metrics."""
+
+    async def ping(self) -> None:
+        """Raise BrokerUnavailable unless the broker answers."""
+
+    async def lane_stats(self) -> Mapping[Lane, LaneStats]:
+        """Every lane at this moment."""
+
+    async def depth(self, lane: Lane) -> int:
+        """Jobs in the lane: waiting and running."""
+
+
+class Submitter(Gauges, Protocol):
     """The half that api processes use."""
 
     async def submit(self, job: Job) -> Submission:
@@ -30,7 +53,10 @@ class Submitter(Protocol):
         """State of an asynchronous job; None if it is unknown or its result expired."""
 
     async def result(self, job_id: str) -> JobResult | None:
-        """Stored result of an asynchronous job."""
+        """Give the result of an asynchronous job; None if there is none (yet, or any more)."""
+
+    async def workers(self) -> Sequence[WorkerInfo]:
+        """Workers that announced themselves within the last 5 s, by id."""
 
 
 class Inbox(Protocol):
@@ -45,21 +71,25 @@ class Inbox(Protocol):
         """Like `expect`, for an asynchronous job that any process submitted; done at once if finished."""
 
 
-class WorkerBroker(Protocol):
-    """The half that workers use. `worker` names the lease holder."""
+class WorkerBroker(Gauges, Protocol):
+    """The half that workers use. Its lease holder's name must be of this process alone."""
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
         """Lease up to `single` jobs of the single lane, then up to `batch` of the batch lane.
 
-        Waits up to `wait_s` if there is none. Never cancel this call: let it return.
-        May return one job more than asked for (a blocking read takes one entry per stream).
+        The two bounds overlap: at most `max(single, batch)` jobs in all, so pass the free slots as `single`
+        and those that batches may take as `batch`. Waits up to `wait_s` if there is none. Never cancel this
+        call: let it return. May return one job more than asked for (a blocking read takes one per stream).
         """
 
     async def renew(self, deliveries: Collection[Delivery]) -> Collection[Delivery]:
         """Renew leases; returns the deliveries that are no longer ours (stop working on them)."""
 
     async def reclaim(self, *, limit: int) -> Sequence[Delivery]:
-        """Take over jobs whose leases ran out. An attempt over the maximum is to be dead-lettered."""
+        """Take over jobs whose leases ran out. An attempt over the maximum is to be dead-lettered.
+
+        A job that this very broker still holds is not returned: its lease is renewed instead.
+        """
 
     async def finish(self, delivery: Delivery, result: JobResult) -> Finish:
         """Record the result, tell who waits, drop the job from its lane: one atomic, owner-checked step."""
@@ -73,5 +103,5 @@ class WorkerBroker(Protocol):
     def cancellations(self) -> AsyncIterator[str]:
         """Ids of cancelled jobs, from a little before now on, for ever."""
 
-    async def depth(self, lane: Lane) -> int:
-        """Jobs in the lane: waiting and running."""
+    async def announce(self, worker: WorkerInfo) -> None:
+        """Say that the worker lives and is ready, for 5 s."""

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 (the codec reads the annotations when it runs)
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Lane(StrEnum):
@@ -141,3 +138,25 @@ class Finish(StrEnum):
     RECORDED = "recorded"
     STALE = "stale"
     """Somebody else owns the job by now; this result was dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerInfo:
+    """What a worker says of itself every second or two; gone 5 s after the last word."""
+
+    id: str
+    slots: int
+    environments: tuple[str, ...]
+    started_at: float
+    """Unix time, seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneStats:
+    """A lane at one moment."""
+
+    waiting: int
+    running: int
+    """Leased, also by workers that died since."""
+    oldest_s: float
+    """Age of the oldest job that waits; 0 if none does."""

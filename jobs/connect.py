@@ -1,0 +1,86 @@
+"""Redis clients for one process, and the edge at which redis-py's errors become ours.
+
+Two clients, since a blocking read holds its connection for seconds and must outlast the command time-out.
+redis-py's `from_url` neither retries nor waits for a free connection unless told to, so both are built here.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import RedisError
+
+from jobs.errors import BrokerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Final
+
+    Client = Redis
+
+MAX_BLOCK_S: Final = 5.0
+"""Longest block that a read may ask for."""
+
+_COMMAND_TIMEOUT_S = 3.0
+_READ_TIMEOUT_S = 2 * MAX_BLOCK_S  # a peer that says nothing for longer is gone
+_RETRIES = 10
+_MAX_COMMANDS = 64
+_MAX_READS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connections:
+    """The clients of one process. Close them when nothing reads any more."""
+
+    address: str
+    """Where they lead, without credentials."""
+    commands: Client = field(repr=False)
+    reads: Client = field(repr=False)
+    """For blocking reads only."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.commands.aclose()
+        await self.reads.aclose()
+
+
+def connect(url: str) -> Connections:
+    """Clients for a redis://, rediss:// or unix:// URL; ValueError on another. Connects on first use."""
+    return Connections(
+        address=_address(url),
+        commands=_client(url, size=_MAX_COMMANDS, timeout_s=_COMMAND_TIMEOUT_S),
+        reads=_client(url, size=_MAX_READS, timeout_s=_READ_TIMEOUT_S),
+    )
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Let BrokerUnavailable out instead of what redis-py raises."""
+    try:
+        yield
+    except RedisError as error:
+        raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _client(url: str, *, size: int, timeout_s: float) -> Client:
+    options: dict[str, Any] = {
+        "max_connections": size,
+        "timeout": timeout_s,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": _COMMAND_TIMEOUT_S,
+        "health_check_interval": 15,
+        "retry": Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), _RETRIES),
+        "legacy_responses": False,
+    }
+    return Redis.from_pool(BlockingConnectionPool.from_url(url, **options))
+
+
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

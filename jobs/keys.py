@@ -1,0 +1,78 @@
+"""Every Redis key of Evalpool and how long it lives.
+
+All keys share one hash tag, so that scripts and reads over several of them work on a Redis Cluster too.
+Only the lanes, the dead-letter stream and the cancel stream live for ever; they are bounded in length.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import Final
+
+    from jobs.model import Lane
+
+GROUP: Final = "workers"
+"""The consumer group of every lane."""
+
+SUBMITTED_TTL_S: Final = 60
+"""Record of a job whose result is not kept: outlives any retry of the submit."""
+INBOX_TTL_S: Final = 60
+"""After the last reply; an inbox that nobody reads vanishes."""
+INBOX_LENGTH: Final = 10_000
+WORKER_TTL_S: Final = 5
+WORKERS_TTL_S: Final = 60
+"""Index of the workers' notices, after the last of them."""
+CANCEL_LENGTH: Final = 10_000
+CANCEL_WINDOW_S: Final = 60
+"""How far back a starting worker reads the cancel stream."""
+DEAD_LENGTH: Final = 10_000
+
+SUBMITTED: Final = b"-"
+"""Record of a job whose result is not kept."""
+QUEUED: Final = b"q"
+"""Record of a job whose result will be kept; no encoded result begins with this byte or the one above."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names of the keys under one prefix."""
+
+    prefix: str = "evalpool"
+
+    def lane(self, lane: Lane) -> str:
+        """Stream of entries {job, attempt}: the job's bytes, the leases that counted before this entry."""
+        return f"{{{self.prefix}}}:lane:{lane}"
+
+    def job(self, job_id: str) -> str:
+        """Record of a job: SUBMITTED, QUEUED or the result's bytes. Makes a later submit a duplicate."""
+        return f"{{{self.prefix}}}:job:{job_id}"
+
+    def waiters(self, job_id: str) -> str:
+        """Set of the inbox keys to tell when the job is done. Lives as long as a result would."""
+        return f"{{{self.prefix}}}:waiters:{job_id}"
+
+    def inbox(self, inbox_id: str) -> str:
+        """Stream of replies {id, result}. INBOX_TTL_S."""
+        return f"{{{self.prefix}}}:inbox:{inbox_id}"
+
+    def worker(self, worker_id: str) -> str:
+        """Notice of a worker that lives. WORKER_TTL_S."""
+        return f"{{{self.prefix}}}:worker:{worker_id}"
+
+    @property
+    def workers(self) -> str:
+        """Set of the ids of workers that announced themselves. WORKERS_TTL_S after the last."""
+        return f"{{{self.prefix}}}:workers"
+
+    @property
+    def cancels(self) -> str:
+        """Capped stream {id} of cancelled jobs."""
+        return f"{{{self.prefix}}}:cancels"
+
+    @property
+    def dead(self) -> str:
+        """Capped dead-letter stream {id, lane, reason, job, attempt}; an entry's id says when."""
+        return f"{{{self.prefix}}}:dead"

@@ -1,0 +1,284 @@
+# ruff: noqa: D102 (documented once, in the Protocols)
+"""The broker on Redis Streams: its submitting and its working half. The inbox is in `redis_inbox`.
+
+Whatever needs more than one step on the server is one script (`scripts`); this file holds the policy.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from redis.exceptions import RedisError, ResponseError
+
+from jobs import keys, wire
+from jobs.connect import MAX_BLOCK_S, redis_errors
+from jobs.errors import LaneFull, WireError
+from jobs.keys import Keys
+from jobs.model import Delivery, Finish, JobState, Lane, LaneStats, Submission
+from jobs.scripts import LANES, Owned, Row, Scripts
+from jobs.tail import tail
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+    from typing import Any
+
+    from jobs.connect import Connections
+    from jobs.model import Job, JobResult, WorkerInfo
+    from jobs.settings import BrokerSettings
+
+T = TypeVar("T")
+
+_NO_RESULT = (None, keys.SUBMITTED, keys.QUEUED)
+_WAITED_S = 0.001
+"""A blocking read that took longer found empty lanes. A hint only: a wrong guess costs a round trip."""
+_SWEEP_EVERY_S = 60.0
+_GONE_MS = 60_000
+
+
+class _RedisGauges:
+    """What both halves have in common."""
+
+    def __init__(self, connections: Connections, settings: BrokerSettings) -> None:
+        self._redis = connections.commands
+        self._connections = connections
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        self._scripts = Scripts(connections.commands, self._keys)
+
+    async def ping(self) -> None:
+        with redis_errors():
+            await self._redis.ping()
+
+    async def lane_stats(self) -> Mapping[Lane, LaneStats]:
+        with redis_errors():
+            return {lane: _lane_stats(*await self._scripts.stats(lane)) for lane in LANES}
+
+    async def depth(self, lane: Lane) -> int:
+        with redis_errors():
+            return await self._redis.xlen(self._keys.lane(lane))
+
+
+class RedisSubmitter(_RedisGauges):
+    """Implements `Submitter`."""
+
+    async def submit(self, job: Job) -> Submission:
+        bound = self._settings.lane_bounds[job.lane]
+        with redis_errors():
+            word, depth = await self._scripts.submit(
+                lane=job.lane,
+                job_id=job.id,
+                job=wire.encode(job),
+                bound=bound,
+                record=keys.QUEUED if job.keep_result else keys.SUBMITTED,
+                ttl_s=self._record_ttl_s(job),
+            )
+        if word == "full":
+            raise LaneFull(lane=job.lane, depth=depth, bound=bound)
+        return Submission(word)
+
+    async def cancel(self, job_id: str) -> None:
+        with redis_errors():
+            await self._redis.xadd(self._keys.cancels, {"id": job_id}, maxlen=keys.CANCEL_LENGTH)
+
+    async def state(self, job_id: str) -> JobState | None:
+        with redis_errors():
+            # The first byte tells the states apart; the whole may be megabytes.
+            first = await self._redis.getrange(self._keys.job(job_id), 0, 0)
+        if first in (b"", keys.SUBMITTED):
+            return None
+        return JobState.QUEUED if first == keys.QUEUED else JobState.DONE
+
+    async def result(self, job_id: str) -> JobResult | None:
+        with redis_errors():
+            data: Any = await self._redis.get(self._keys.job(job_id))
+        return None if data in _NO_RESULT else wire.decode_result(data)
+
+    async def workers(self) -> Sequence[WorkerInfo]:
+        with redis_errors():
+            members: Any = await self._redis.smembers(self._keys.workers)
+            ids = sorted(members)
+            if not ids:
+                return []
+            notices: Any = await self._redis.mget([self._keys.worker(known.decode()) for known in ids])
+            if gone := [known for known, notice in zip(ids, notices, strict=True) if notice is None]:
+                await self._redis.srem(self._keys.workers, *gone)
+        return [wire.decode_worker(notice) for notice in notices if notice is not None]
+
+    def _record_ttl_s(self, job: Job) -> int:
+        if not job.keep_result:
+            return keys.SUBMITTED_TTL_S
+        return self._settings.result_ttl_s + max(0, math.ceil(job.deadline_at - time.time()))
+
+
+class RedisWorkerBroker(_RedisGauges):
+    """Implements `WorkerBroker`. `worker` must be unique to this process: leases are held in its name."""
+
+    def __init__(self, connections: Connections, settings: BrokerSettings, *, worker: str) -> None:
+        super().__init__(connections, settings)
+        self._worker = worker
+        self._lease_ms = int(settings.lease_s * 1000)
+        self._held: set[str] = set()
+        self._empty = False
+        """The lanes were empty a moment ago: wait at once, without looking first."""
+        self._swept_at = time.monotonic()
+
+    async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
+        with redis_errors():
+            rows = [] if self._empty and wait_s > 0 else await self._look(single, batch)
+            if not rows and wait_s > 0:
+                rows = await self._wait(single, batch, wait_s)
+            return await self._deliver(rows)
+
+    async def renew(self, deliveries: Collection[Delivery]) -> Collection[Delivery]:
+        lost: list[Delivery] = []
+        with redis_errors():
+            for lane in LANES:
+                mine = [delivery for delivery in deliveries if delivery.lane == lane]
+                if mine:
+                    ids = [delivery.entry_id for delivery in mine]
+                    step = partial(self._scripts.renew, self._worker, lane, ids)
+                    gone = await self._with_groups(step)
+                    lost += [delivery for delivery in mine if delivery.entry_id in gone]
+        self._held.difference_update(delivery.entry_id for delivery in lost)
+        return lost
+
+    async def reclaim(self, *, limit: int) -> Sequence[Delivery]:
+        with redis_errors():
+            await self._sweep()
+            rows = await self._with_groups(
+                lambda: self._scripts.reclaim(self._worker, lease_ms=self._lease_ms, limit=limit)
+            )
+            # We were too slow to renew, but nobody took these: the claim has renewed them.
+            return await self._deliver([row for row in rows if row.entry_id not in self._held])
+
+    async def finish(self, delivery: Delivery, result: JobResult) -> Finish:
+        return await self._finish(delivery, result, dead_reason="")
+
+    async def release(self, delivery: Delivery) -> None:
+        self._held.discard(delivery.entry_id)
+        with redis_errors():
+            await self._with_groups(
+                lambda: self._scripts.release(self._owned(delivery), attempts=delivery.attempt - 1)
+            )
+
+    async def dead_letter(self, delivery: Delivery, result: JobResult) -> Finish:
+        reason = result.message or result.reason or result.status
+        return await self._finish(delivery, result, dead_reason=reason)
+
+    async def cancellations(self) -> AsyncIterator[str]:
+        with redis_errors():
+            seconds, _ = await self._redis.time()
+        start = f"{(seconds - keys.CANCEL_WINDOW_S) * 1000}-0"
+        async for entries in tail(self._connections, self._keys.cancels, start=start):
+            for entry in entries:
+                yield entry.fields[b"id"].decode()
+
+    async def announce(self, worker: WorkerInfo) -> None:
+        with redis_errors():
+            async with self._redis.pipeline() as step:
+                step.set(self._keys.worker(worker.id), wire.encode_worker(worker), ex=keys.WORKER_TTL_S)
+                step.sadd(self._keys.workers, worker.id)
+                step.expire(self._keys.workers, keys.WORKERS_TTL_S)
+                await step.execute()
+
+    async def _look(self, single: int, batch: int) -> list[Row]:
+        return await self._with_groups(lambda: self._scripts.lease(self._worker, single=single, batch=batch))
+
+    async def _wait(self, single: int, batch: int, wait_s: float) -> list[Row]:
+        room = {lane: count for lane, count in ((Lane.SINGLE, single), (Lane.BATCH, batch)) if count > 0}
+        if not room:
+            return []
+        # COUNT is per stream, so with both lanes only 1 keeps to what was asked for (and one more).
+        count = 1 if len(room) > 1 else max(room.values())
+        began = time.monotonic()
+        rows = await self._with_groups(lambda: self._read(room, count, min(wait_s, MAX_BLOCK_S)))
+        self._empty = len(rows) < len(room) and time.monotonic() - began >= _WAITED_S
+        return rows
+
+    async def _read(self, lanes: Collection[Lane], count: int, block_s: float) -> list[Row]:
+        streams = {self._keys.lane(lane): lane for lane in lanes}
+        reply: Any = await self._connections.reads.xreadgroup(
+            keys.GROUP,
+            self._worker,
+            dict.fromkeys(streams, ">"),
+            count=count,
+            block=max(1, round(block_s * 1000)),  # 0 would be for ever
+        )
+        return [
+            Row(streams[name.decode()], entry_id.decode(), 1, fields)
+            for name, entries in reply.items()
+            for entry_id, fields in entries
+        ]
+
+    async def _deliver(self, rows: Sequence[Row]) -> list[Delivery]:
+        deliveries = []
+        for row in rows:
+            try:
+                deliveries.append(_delivery(row))
+            except WireError as error:
+                await self._bury(row, str(error))
+        self._held.update(delivery.entry_id for delivery in deliveries)
+        return deliveries
+
+    async def _bury(self, row: Row, reason: str) -> None:
+        """Park what nobody can decode; nobody can be told either."""
+        with suppress(RedisError):  # its lease runs out and it comes by again
+            await self._scripts.finish(
+                Owned(lane=row.lane, entry_id=row.entry_id, worker=self._worker),
+                job_id="",
+                dead_reason=reason,
+            )
+
+    async def _finish(self, delivery: Delivery, result: JobResult, *, dead_reason: str) -> Finish:
+        self._held.discard(delivery.entry_id)
+        job = delivery.job
+        with redis_errors():
+            ours = await self._with_groups(
+                lambda: self._scripts.finish(
+                    self._owned(delivery),
+                    job_id=job.id,
+                    result=wire.encode(result),
+                    reply_to=job.reply_to,
+                    result_ttl_s=self._settings.result_ttl_s if job.keep_result else None,
+                    dead_reason=dead_reason,
+                )
+            )
+        return Finish.RECORDED if ours else Finish.STALE
+
+    async def _sweep(self) -> None:
+        if time.monotonic() - self._swept_at >= _SWEEP_EVERY_S:
+            self._swept_at = time.monotonic()
+            await self._scripts.sweep(idle_ms=_GONE_MS)
+
+    async def _with_groups(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Do the step; where Redis is new or was wiped, make the groups and do it again."""
+        try:
+            return await step()
+        except ResponseError as error:
+            if not str(error).startswith(("NOGROUP", "UNBLOCKED")):
+                raise
+        for lane in LANES:
+            with suppress(ResponseError):  # another worker was first
+                await self._redis.xgroup_create(self._keys.lane(lane), keys.GROUP, id="0", mkstream=True)
+        return await step()
+
+    def _owned(self, delivery: Delivery) -> Owned:
+        return Owned(lane=delivery.lane, entry_id=delivery.entry_id, worker=self._worker)
+
+
+def _delivery(row: Row) -> Delivery:
+    try:
+        earlier, data = int(row.fields[b"attempt"]), row.fields[b"job"]
+    except (KeyError, ValueError) as error:
+        raise WireError(f"not an entry of ours: {error}") from error
+    return Delivery(
+        job=wire.decode_job(data), lane=row.lane, entry_id=row.entry_id, attempt=earlier + row.times
+    )
+
+
+def _lane_stats(waiting: int, running: int, age_ms: int) -> LaneStats:
+    return LaneStats(waiting=waiting, running=running, oldest_s=age_ms / 1000)

@@ -1,0 +1,151 @@
+"""The atomic steps of the broker: one Lua file each in `scripts/`, one typed method each here.
+
+A method returns what the script does; it holds no policy and decodes no job.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, NamedTuple
+
+from redis.exceptions import NoScriptError
+
+from jobs import keys
+from jobs.model import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    from jobs.connect import Client
+    from jobs.keys import Keys
+
+LANES = tuple(Lane)
+"""In the order of their priority."""
+
+Arg = str | bytes | int
+
+
+class Row(NamedTuple):
+    """A leased entry as it stands in its lane, not yet decoded."""
+
+    lane: Lane
+    entry_id: str
+    times: int
+    """Deliveries of this entry, this one included."""
+    fields: dict[bytes, bytes]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owned:
+    """An entry and the worker that says it owns it."""
+
+    lane: Lane
+    entry_id: str
+    worker: str
+
+
+class Script:
+    """One Lua file."""
+
+    def __init__(self, name: str) -> None:
+        self._text = (files("jobs") / "scripts" / f"{name}.lua").read_text()
+        self._sha = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, client: Client, names: Sequence[str], args: Iterable[Arg]) -> Any:
+        """Run it by its hash; in full where the server does not know it (new, restarted, flushed)."""
+        try:
+            return await client.evalsha(self._sha, len(names), *names, *args)
+        except NoScriptError:
+            return await client.eval(self._text, len(names), *names, *args)
+
+
+class Scripts:
+    """Every script, bound to one client and one set of keys."""
+
+    def __init__(self, client: Client, names: Keys) -> None:
+        self._client, self._keys = client, names
+        self._lanes = [names.lane(lane) for lane in LANES]
+        self._submit, self._watch = Script("submit"), Script("watch")
+        self._lease, self._renew, self._reclaim = Script("lease"), Script("renew"), Script("reclaim")
+        self._finish, self._release = Script("finish"), Script("release")
+        self._stats, self._sweep = Script("stats"), Script("sweep")
+
+    async def submit(
+        self, *, lane: Lane, job_id: str, job: bytes, bound: int, record: bytes, ttl_s: int
+    ) -> tuple[str, int]:
+        """Word for what happened (accepted, duplicate, full), and the lane's depth before."""
+        names = [self._keys.lane(lane), self._keys.job(job_id)]
+        word, depth = await self._submit(self._client, names, [job, bound, record, ttl_s])
+        return word.decode(), depth
+
+    async def watch(self, job_id: str, *, inbox: str, ttl_s: int) -> bytes | None:
+        """Bytes of the result; None after the inbox was noted for it."""
+        names = [self._keys.job(job_id), self._keys.waiters(job_id)]
+        found: bytes | None = await self._watch(
+            self._client, names, [self._keys.inbox(inbox), ttl_s, keys.SUBMITTED, keys.QUEUED]
+        )
+        return found
+
+    async def lease(self, worker: str, *, single: int, batch: int) -> list[Row]:
+        """Rows that waited, single lane first, at most max(single, batch)."""
+        return _rows(await self._lease(self._client, self._lanes, [keys.GROUP, worker, single, batch]))
+
+    async def renew(self, worker: str, lane: Lane, entry_ids: Sequence[str]) -> set[str]:
+        """Entry ids that are no longer the worker's."""
+        names = [self._keys.lane(lane)]
+        lost = await self._renew(self._client, names, [keys.GROUP, worker, *entry_ids])
+        return {entry_id.decode() for entry_id in lost}
+
+    async def reclaim(self, worker: str, *, lease_ms: int, limit: int) -> list[Row]:
+        """Rows whose leases ran out, now the worker's."""
+        return _rows(await self._reclaim(self._client, self._lanes, [keys.GROUP, worker, lease_ms, limit]))
+
+    async def finish(
+        self,
+        owned: Owned,
+        *,
+        job_id: str,
+        result: bytes = b"",
+        reply_to: str | None = None,
+        result_ttl_s: int | None = None,
+        dead_reason: str = "",
+    ) -> bool:
+        """Whether the worker still owned the entry. No `result_ttl_s`: the result is not stored."""
+        names = [
+            self._keys.lane(owned.lane),
+            self._keys.job(job_id),
+            self._keys.waiters(job_id),
+            self._keys.dead,
+        ]
+        if reply_to is not None:
+            names.append(self._keys.inbox(reply_to))
+        ttl = "" if result_ttl_s is None else result_ttl_s
+        args: list[Arg] = [keys.GROUP, owned.worker, owned.entry_id, job_id, result, ttl]
+        args += [keys.INBOX_LENGTH, keys.INBOX_TTL_S, dead_reason, keys.DEAD_LENGTH, str(owned.lane)]
+        return bool(await self._finish(self._client, names, args))
+
+    async def release(self, owned: Owned, *, attempts: int) -> bool:
+        """Whether the worker still owned the entry. `attempts`: leases that count."""
+        names = [self._keys.lane(owned.lane)]
+        return bool(
+            await self._release(self._client, names, [keys.GROUP, owned.worker, owned.entry_id, attempts])
+        )
+
+    async def stats(self, lane: Lane) -> tuple[int, int, int]:
+        """How many wait, how many run, age in milliseconds of the oldest that waits."""
+        waiting, running, age_ms = await self._stats(self._client, [self._keys.lane(lane)], [keys.GROUP])
+        return waiting, running, age_ms
+
+    async def sweep(self, *, idle_ms: int) -> None:
+        """Forget the workers that have been idle for so long and hold nothing."""
+        await self._sweep(self._client, self._lanes, [keys.GROUP, idle_ms])
+
+
+def _rows(reply: Iterable[tuple[int, bytes, int, list[bytes]]]) -> list[Row]:
+    return [
+        Row(LANES[number - 1], entry_id.decode(), times, dict(zip(flat[::2], flat[1::2], strict=True)))
+        for number, entry_id, times, flat in reply
+    ]

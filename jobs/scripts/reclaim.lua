@@ -1,0 +1,24 @@
+-- Take over entries whose leases ran out. Returns rows {lane number, entry id, times delivered, fields}.
+-- KEYS lanes...  ARGV group, worker, lease in ms, limit
+local group, worker, lease, limit = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local rows = {}
+for number, lane in ipairs(KEYS) do
+    local room = limit - #rows
+    local expired = room > 0 and redis.pcall('XPENDING', lane, group, 'IDLE', lease, '-', '+', room) or {}
+    -- An error must not lose what was taken from the other lane.
+    if expired.err then
+        if #rows == 0 then return expired end
+        return rows
+    end
+    for _, pending in ipairs(expired) do
+        local id, times = pending[1], pending[4]
+        local entry = redis.call('XCLAIM', lane, group, worker, lease, id)[1]
+        if entry then
+            rows[#rows + 1] = {number, id, times + 1, entry[2]}
+        else
+            -- Deleted while leased (by an operator): nothing is left to run.
+            redis.call('XACK', lane, group, id)
+        end
+    end
+end
+return rows

@@ -1,0 +1,66 @@
+"""Follow one stream for ever, through restarts of Redis and wiped data.
+
+XREAD takes nothing away, so an interrupted read is simply done again behind the last entry seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from redis.exceptions import RedisError, ResponseError
+
+from jobs.connect import MAX_BLOCK_S
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from typing import Any
+
+    from jobs.connect import Client, Connections
+
+_COUNT = 256
+_PAUSE_S = 0.2  # between tries while Redis is away
+_BEGINNING = "0"
+
+
+class Entry(NamedTuple):
+    """One stream entry."""
+
+    id: str
+    fields: dict[bytes, bytes]
+
+
+async def tail(connections: Connections, stream: str, *, start: str) -> AsyncIterator[Sequence[Entry]]:
+    """Entries behind the id `start`, in order; an empty sequence every few seconds without any."""
+    seen: str | None = None
+    entries: list[Entry] = []
+    while True:
+        try:
+            if seen and not entries and await _began_anew(connections.commands, stream, seen):
+                start, seen = _BEGINNING, None
+            entries = await _read(connections.reads, stream, seen or start)
+        except RedisError:
+            entries = []
+            await asyncio.sleep(_PAUSE_S)
+        if entries:
+            seen = entries[-1].id
+        yield entries
+
+
+async def _read(client: Client, stream: str, last: str) -> list[Entry]:
+    reply: Any = await client.xread({stream: last}, count=_COUNT, block=int(MAX_BLOCK_S * 1000))
+    return [Entry(entry_id.decode(), fields) for entry_id, fields in reply.get(stream.encode(), ())]
+
+
+async def _began_anew(client: Client, stream: str, seen: str) -> bool:
+    """Whether the stream cannot have held the id: wiped or expired, and its clock may be behind by now."""
+    try:
+        info = await client.xinfo_stream(stream)
+    except ResponseError:  # no such key
+        return True
+    return _order(info["last-generated-id"].decode()) < _order(seen)
+
+
+def _order(entry_id: str) -> tuple[int, int]:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return int(milliseconds), int(sequence)
