@@ -1,0 +1,48 @@
+# Evalpool. Two commands matter: `make up` and `make test`. Everything they write goes into STATE.
+# A Python >= 3.11 with venv is all they need; another one: `make up PYTHON=/path/to/python3`.
+
+STATE := $(abspath $(or $(EVAL_STATE_DIR),.evalpool))
+BIN := $(STATE)/venv/bin
+PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
+BOOTSTRAP := "$(PYTHON)" -m evalctl.bootstrap "$(STATE)"
+NO_PYTHON := evalpool: no Python 3.11 or newer found on PATH; install one (apt install python3 python3-venv)
+PYTEST_ARGS ?=
+
+export EVAL_STATE_DIR := $(STATE)
+# Bytecode, like everything else that is not source, stays in the state folder.
+export PYTHONPYCACHEPREFIX := $(STATE)/pycache
+
+.PHONY: up setup setup-dev test lint type bench doctor clean python
+
+up: python ## Install what is missing, start Redis, a worker and the API, check, and stay until Ctrl-C
+	@exec $(BOOTSTRAP) --die-with-parent $$PPID
+	@exec "$(BIN)/evalctl" up --die-with-parent $$PPID
+
+setup: python ## Install the service and the default environment
+	@exec $(BOOTSTRAP) --environment --die-with-parent $$PPID
+
+setup-dev: python
+	@exec $(BOOTSTRAP) --dev --environment --die-with-parent $$PPID
+
+test: setup-dev ## The whole suite, against real Valkey and real nsjail
+	@"$(BIN)/python" -m pytest $(PYTEST_ARGS)
+
+lint: setup-dev ## Style and the arrows between rooms
+	@"$(BIN)/ruff" check .
+	@"$(BIN)/lint-imports" --cache-dir "$(STATE)/cache/import-linter"
+
+type: setup-dev ## mypy, strict
+	@"$(BIN)/mypy"
+
+bench: setup-dev ## Print a table and write benchmarks/results/*.json
+	@exec "$(BIN)/evalctl" bench
+
+doctor: setup ## Which walls stand on this machine, and the command that mends each
+	@exec "$(BIN)/evalctl" doctor
+
+clean: python ## Remove everything this project put into the state folder
+	@exec $(BOOTSTRAP) --clean
+
+python:
+	@test -n "$(PYTHON)" || { echo "$(NO_PYTHON)" >&2; exit 1; }

@@ -1,0 +1,178 @@
+"""Keep a few child processes running, and stop them in order.
+
+Children start in groups, in order, and stop in the opposite one. Each has a session of its own (Ctrl-C in
+the terminal reaches the supervisor only), a log file, and is tied to us by the kernel, so that nothing
+outlives even a kill -9. A child that dies is started again after a growing pause. Two things end everything
+instead: the exit code that means "can never boot", and a child that keeps dying before all was ready once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+
+from evalctl.guards import UpError
+from evalctl.tether import tethered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from pathlib import Path
+
+T = TypeVar("T")
+NEVER_BOOTS = 3
+"""Exit code of a child that no restart can help."""
+_QUICK_DEATHS = 5
+_SETTLED_S = 10.0
+_PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildSpec:
+    """A process to keep running."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    log: Path
+    grace_s: float
+    """From SIGTERM to SIGKILL."""
+
+
+class Interrupted(Exception):  # noqa: N818 (not an error: somebody asked us to stop)
+    """A stop signal arrived."""
+
+
+class Supervisor:
+    """An async context manager; leaving it stops every child. Use it in the main thread."""
+
+    def __init__(self, *, inherit: tuple[int, ...] = (), report: Callable[[str], None]) -> None:
+        self._inherit = inherit
+        self.report = report
+        self._groups: list[list[_Child]] = []
+        self._ended: asyncio.Future[Interrupted | UpError] = asyncio.get_running_loop().create_future()
+        self._hurry = asyncio.Event()
+        self.ready = False
+        """Set it when the whole works: from then on a dying child never ends everything else."""
+
+    async def __aenter__(self) -> Self:
+        for number in _STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for group in reversed(self._groups):
+            await asyncio.gather(*(child.stop(self._hurry) for child in group))
+        for number in _STOP_SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+        self._ended.cancel()
+
+    def start(self, *specs: ChildSpec) -> None:
+        """Start a group of children and keep them running."""
+        self._groups.append([_Child(spec, self, inherit=self._inherit) for spec in specs])
+
+    async def until(self, work: Coroutine[object, object, T]) -> T:
+        """Do `work`, unless we are to end before it is done. Raises Interrupted, UpError."""
+        task = asyncio.ensure_future(work)
+        waited: set[asyncio.Future[Any]] = {task, self._ended}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return await self.until_ended()
+
+    async def until_ended(self) -> NoReturn:
+        """Wait for the end. Raises Interrupted, UpError."""
+        raise await asyncio.shield(self._ended)
+
+    def end(self, why: Interrupted | UpError) -> None:
+        """Have `until` and `until_ended` raise this; the first reason counts."""
+        if not self._ended.done():
+            self._ended.set_result(why)
+
+    def _on_signal(self) -> None:
+        """First signal: stop in order. Another one while stopping: at once."""
+        if self._ended.done():
+            self._hurry.set()
+        self.end(Interrupted())
+
+
+class _Child:
+    """One child and the task that keeps it running."""
+
+    def __init__(self, spec: ChildSpec, supervisor: Supervisor, *, inherit: tuple[int, ...]) -> None:
+        self.spec = spec
+        self._supervisor = supervisor
+        self._inherit = inherit
+        self._process: asyncio.subprocess.Process | None = None
+        self._stopping = False
+        self._deaths = 0
+        self._log_offset = 0
+        self.keeper = asyncio.create_task(self._keep(), name=f"keep {spec.name}")
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """SIGTERM, wait for at most the grace (or `hurry`), SIGKILL to what it started too."""
+        self._stopping = True
+        process = self._process
+        if process is None or process.returncode is not None:
+            self.keeper.cancel()
+            await asyncio.gather(self.keeper, return_exceptions=True)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        impatient = asyncio.create_task(hurry.wait())
+        grace_s = self.spec.grace_s
+        await asyncio.wait({self.keeper, impatient}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        impatient.cancel()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.gather(self.keeper, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        """Run it, again and again, until it is stopped or ends everything."""
+        while not self._stopping:
+            started_at = time.monotonic()
+            code = await self._run_once()
+            if self._stopping:
+                return
+            self._deaths = 1 if time.monotonic() - started_at > _SETTLED_S else self._deaths + 1
+            if code == NEVER_BOOTS or (self._deaths >= _QUICK_DEATHS and not self._supervisor.ready):
+                self._supervisor.end(UpError(f"{self.spec.name} cannot start: {self._last_sentence(code)}"))
+                return
+            pause_s = min(_PAUSE_FIRST_S * 2 ** (self._deaths - 1), _PAUSE_MAX_S)
+            name, log = self.spec.name, self.spec.log
+            self._supervisor.report(f"{name} {_ended_how(code)}; starting it again in {pause_s:g} s ({log})")
+            await asyncio.sleep(pause_s)
+
+    async def _run_once(self) -> int:
+        with self.spec.log.open("ab") as log:
+            self._log_offset = log.tell()
+            self._process = await asyncio.create_subprocess_exec(
+                *tethered(list(self.spec.argv)),
+                env=self.spec.env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=self._inherit,
+            )
+        return await self._process.wait()
+
+    def _last_sentence(self, code: int) -> str:
+        """Last line that this run wrote."""
+        with self.spec.log.open("rb") as log:
+            log.seek(self._log_offset)
+            lines = log.read()[-4096:].decode(errors="replace").strip().splitlines()
+        return lines[-1].strip() if lines else f"it {_ended_how(code)} and said nothing"
+
+
+def _ended_how(code: int) -> str:
+    return f"exited with {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"

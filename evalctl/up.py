@@ -1,0 +1,214 @@
+"""`evalctl up`: Redis, workers and the API on this machine, checked by one real eval, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import secrets
+import shlex
+import sys
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import httpx2
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from evalctl import bootstrap, guards, valkey
+from evalctl.guards import UpError
+from evalctl.settings import Settings, child_environment
+from evalctl.supervisor import ChildSpec, Interrupted, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+_REDIS_START_S = 20.0
+_READY_S = 120.0
+"""A first start reads the preloaded packages from a cold disk."""
+_SELF_CHECK = {"code": "print(1+1)"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that is known before anything starts."""
+
+    settings: Settings
+    workers: int
+    token: str
+    redis_url: str
+    redis_name: str
+    server: valkey.PrivateServer | None
+    environment_root: Path
+
+
+def up(settings: Settings, *, workers: int) -> int:
+    """Run until somebody ends it; returns the exit code. Raises UpError if it cannot start."""
+    with guards.sole_owner(settings.state_dir) as children_lock:
+        guards.require_free_port(settings.host, settings.port)
+        plan = _plan(settings, workers)
+        return asyncio.run(_serve(plan, children_lock))
+
+
+def _plan(settings: Settings, workers: int) -> Plan:
+    try:
+        root = settings.environment_root or bootstrap.ensure_environment(settings.state_dir)
+    except bootstrap.BootstrapError as error:
+        raise UpError(str(error)) from None
+    url, name, server = settings.redis_url, "the one in EVAL_REDIS_URL", None
+    if url is None:
+        choice = valkey.choose_server()
+        server = valkey.private_server(choice, settings.run_dir)
+        url, name = server.url, f"{choice} ({choice.path})"
+    return Plan(
+        settings=settings,
+        workers=workers,
+        token=settings.token or _kept_token(settings.token_file),
+        redis_url=url,
+        redis_name=name,
+        server=server,
+        environment_root=root,
+    )
+
+
+def _kept_token(file: Path) -> str:
+    """Return the token in the file; makes one up the first time."""
+    if file.exists() and (token := file.read_text().strip()):
+        return token
+    token = secrets.token_urlsafe(24)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as sink:
+        sink.write(token + "\n")
+    return token
+
+
+async def _serve(plan: Plan, children_lock: int) -> int:
+    started_at = time.monotonic()
+    with contextlib.suppress(Interrupted):
+        async with _supervised(children_lock) as supervisor:
+            check_s = await supervisor.until(_boot(supervisor, plan))
+            supervisor.ready = True
+            _announce(plan, check_s=check_s, start_s=time.monotonic() - started_at)
+            await supervisor.until_ended()
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def _supervised(children_lock: int) -> AsyncIterator[Supervisor]:
+    """Supervise, and say so when the stopping begins and ends."""
+    async with Supervisor(inherit=(children_lock,), report=_say) as supervisor:
+        try:
+            yield supervisor
+        finally:
+            _say("stopping")
+    _say("stopped")
+
+
+async def _boot(supervisor: Supervisor, plan: Plan) -> float:
+    """Start everything in order; returns the seconds that the self-check's eval took. Raises UpError."""
+    _say(f"redis: {plan.redis_name}")
+    if plan.server is not None:
+        valkey.prepare(plan.server)
+        supervisor.start(_redis_child(plan, plan.server))
+    await _redis_answers(plan)
+    _say(f"starting {plan.workers} worker(s) and the API; their logs are in {plan.settings.run_dir}")
+    supervisor.start(*(_worker_child(plan, number) for number in range(1, plan.workers + 1)))
+    supervisor.start(_api_child(plan))
+    async with httpx2.AsyncClient(base_url=plan.settings.base_url, trust_env=False, timeout=30) as http:
+        await _ready(http)
+        return await _self_check(http, plan.token)
+
+
+def _redis_child(plan: Plan, server: valkey.PrivateServer) -> ChildSpec:
+    log = plan.settings.run_dir / "valkey.log"
+    return ChildSpec(name="redis", argv=server.argv, env=child_environment(), log=log, grace_s=10)
+
+
+def _worker_child(plan: Plan, number: int) -> ChildSpec:
+    port = plan.settings.metrics_port
+    env = _service_environment(plan) | {
+        "EVAL_ENVIRONMENT_ROOT": str(plan.environment_root),
+        "EVAL_METRICS_PORT": str(port + number - 1 if port else 0),
+    }
+    log = plan.settings.run_dir / f"worker-{number}.log"
+    return ChildSpec(name=f"worker-{number}", argv=_python("worker"), env=env, log=log, grace_s=30)
+
+
+def _api_child(plan: Plan) -> ChildSpec:
+    env = _service_environment(plan) | {"EVAL_HOST": plan.settings.host, "EVAL_PORT": str(plan.settings.port)}
+    log = plan.settings.run_dir / "api.log"
+    return ChildSpec(name="api", argv=_python("api"), env=env, log=log, grace_s=15)
+
+
+def _python(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module)
+
+
+def _service_environment(plan: Plan) -> dict[str, str]:
+    settings = plan.settings
+    env = child_environment(EVAL_REDIS_URL=plan.redis_url, EVAL_STATE_DIR=str(settings.state_dir))
+    # Several tokens may be set: the services get them all, we use the first.
+    return env if settings.token else env | {"EVAL_TOKEN_AUTH": plan.token}
+
+
+async def _redis_answers(plan: Plan) -> None:
+    """Wait for PONG, not for the socket: a server that reads its data back is not ready yet."""
+    deadline = time.monotonic() + _REDIS_START_S
+    while True:
+        redis = Redis.from_url(plan.redis_url, socket_timeout=2, socket_connect_timeout=2)
+        try:
+            async with redis:
+                await redis.ping()
+        except (RedisError, OSError) as error:
+            # A server of somebody else's is there or it is not; ours may take its time.
+            if plan.server is None or time.monotonic() > deadline:
+                raise UpError(f"redis does not answer: {error}") from None
+            await asyncio.sleep(0.05)
+        else:
+            return
+
+
+async def _ready(http: httpx2.AsyncClient) -> None:
+    """Wait until a worker has announced itself to the API."""
+    deadline, last = time.monotonic() + _READY_S, "the API does not answer"
+    while time.monotonic() < deadline:
+        with contextlib.suppress(httpx2.TransportError):
+            answer = await http.get("/readyz")
+            if answer.status_code == httpx2.codes.OK:
+                return
+            last = answer.text.strip()[:300]
+        await asyncio.sleep(0.1)
+    raise UpError(f"not ready after {_READY_S:.0f} s: {last}")
+
+
+async def _self_check(http: httpx2.AsyncClient, token: str) -> float:
+    """Run `print(1+1)` as a caller would; returns the seconds it took."""
+    started_at = time.monotonic()
+    try:
+        answer = await http.post("/v1/eval", json=_SELF_CHECK, headers={"Authorization": f"Bearer {token}"})
+        body = answer.json() if answer.status_code == httpx2.codes.OK else {}
+    except (httpx2.TransportError, ValueError) as error:
+        raise UpError(f"the self-check got no answer: {error!r}") from None
+    if (body.get("status"), body.get("stdout")) != ("ok", "2\n"):
+        raise UpError(f"the self-check failed: HTTP {answer.status_code} {answer.text.strip()[:500]}")
+    return time.monotonic() - started_at
+
+
+def _announce(plan: Plan, *, check_s: float, start_s: float) -> None:
+    url, authorization = plan.settings.base_url, shlex.quote(f"Authorization: Bearer {plan.token}")
+    body = shlex.quote(json.dumps(_SELF_CHECK))
+    print(f"\nEvalpool is up: {url}   (started in {start_s:.1f} s, self-check took {check_s * 1000:.1f} ms)")
+    print(f"Token:          {plan.token}")
+    print(f"\n  curl -s {url}/v1/eval -H {authorization} -H 'Content-Type: application/json' -d {body}")
+    print("\nCtrl-C stops everything.", flush=True)
+
+
+def _say(text: str) -> None:
+    print(f"evalpool: {text}", file=sys.stderr, flush=True)
+
+
+def with_port(settings: Settings, port: int | None) -> Settings:
+    """Return settings with `--port` in place of `EVAL_PORT`."""
+    return settings if port is None else replace(settings, port=port)
