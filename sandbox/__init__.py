@@ -1,1 +1,32 @@
-"""Run one program under limits. Knows nothing of jobs, Redis or HTTP."""
+"""Run one program under limits. Knows nothing of jobs, Redis or HTTP.
+
+async with Sandbox(default_environment(path), SandboxConfig(run_dir=folder)) as sandbox:
+    report = await sandbox.run(RunSpec(code="print(1 + 1)"))
+"""
+
+from sandbox.config import CellLimits, SandboxConfig
+from sandbox.ending import Ending, ending_of
+from sandbox.environment import Environment, Tier, bare_environment, default_environment
+from sandbox.errors import JailFailed, NotSupported, SandboxError, SandboxUnavailable
+from sandbox.sandbox import Sandbox
+from sandbox.spec import Limits, RunReport, RunSpec, Usage
+
+__all__ = [
+    "CellLimits",
+    "Ending",
+    "Environment",
+    "JailFailed",
+    "Limits",
+    "NotSupported",
+    "RunReport",
+    "RunSpec",
+    "Sandbox",
+    "SandboxConfig",
+    "SandboxError",
+    "SandboxUnavailable",
+    "Tier",
+    "Usage",
+    "bare_environment",
+    "default_environment",
+    "ending_of",
+]

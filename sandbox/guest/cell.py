@@ -1,0 +1,168 @@
+"""A cell: one fork of the zygote that walls itself in, rehearses, waits, and runs one program.
+
+Everything that can be done before the job arrives is done before the cell says it is warm.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import resource
+import socket
+import sys
+from dataclasses import dataclass
+
+from sandbox.guest import linux, program, protocol
+
+_UNMAPPED_ROOT_UID = 10000
+"""Uid of every cell where only one uid can be mapped, and the first one where a range can."""
+_CHANNEL_FD = 3
+
+
+@dataclass(frozen=True)
+class Walls:
+    """What a cell needs to know to isolate itself; the same for all cells of a zygote."""
+
+    own_uids: bool
+    """A uid of its own for each slot (range mapping); else a nested user namespace with one uid."""
+    tmpfs: str
+    """Mount options of the cell's one tmpfs: size and inodes."""
+    rlimits: dict[str, int]
+    """Name without RLIMIT_ -> hard and soft value."""
+    filter: str
+    """Seccomp program, base64 of classic BPF."""
+    trace_filter: str
+    """The same for cells that may trace their own children (`strace`)."""
+    environ: dict[str, str]
+    python: str
+    nice: int
+
+
+@dataclass(frozen=True)
+class Seat:
+    """What the zygote hands to one cell."""
+
+    slot: int
+    trace: bool
+    network: int
+    """Descriptor of the slot's network namespace."""
+    fds: list[int]
+    """Channel, stdin, stdout, stderr, then the `cgroup.procs` files to join."""
+
+
+def pose_as_program() -> None:
+    """Make the interpreter look as `python3 main.py` in the working directory would see it."""
+    os.chdir(program.WORK)
+    sys.argv = [program.MAIN]
+    sys.orig_argv = ["python3", program.MAIN]
+    sys.path[0] = program.WORK
+
+
+def live(seat: Seat, walls: Walls) -> None:
+    """Be the cell `seat`: isolate, rehearse, run one job, exit. Does not return."""
+    channel_fd, stdin, stdout, stderr, *cgroups = seat.fds
+    os.dup2(channel_fd, _CHANNEL_FD, inheritable=False)  # over the zygote's control channel
+    channel = socket.socket(fileno=_CHANNEL_FD)
+    try:
+        _join(cgroups)
+        _isolate(seat, walls)
+        program.rehearse()
+        for source, target in ((stdin, 0), (stdout, 1), (stderr, 2)):
+            os.dup2(source, target)
+        os.closerange(_CHANNEL_FD + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        linux.load_seccomp(base64.b64decode(walls.trace_filter if seat.trace else walls.filter))
+        channel.sendall(protocol.WARM)
+    except BaseException as error:  # noqa: BLE001  whatever it was, the host must hear it and the cell must die
+        channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
+        os._exit(1)
+    header, blobs = _receive(channel)
+    program.run(program.Job(header, blobs, channel, walls.python, walls.environ))
+
+
+def _join(cgroups: list[int]) -> None:
+    # The cell moves itself: a move can wait for an RCU grace period, which nobody else should wait for.
+    for fd in cgroups:
+        os.write(fd, b"0")
+
+
+def _isolate(seat: Seat, walls: Walls) -> None:
+    linux.setns(seat.network, linux.CLONE_NEWNET)
+    linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | linux.CLONE_NEWCGROUP)
+    uid = _UNMAPPED_ROOT_UID + (seat.slot if walls.own_uids else 0)
+    _mounts(uid if walls.own_uids else 0, walls.tmpfs)
+    _limit(walls.rlimits)
+    os.setsid()
+    os.nice(walls.nice)
+    if walls.own_uids:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    else:
+        _nest(uid)
+    linux.drop_capabilities()
+    # A change of uid makes /proc/self unreadable to its owner; subprocess and multiprocessing list it.
+    linux.prctl(linux.PR_SET_DUMPABLE, 1)
+    linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    os.chdir(program.WORK)
+    _reseed()
+
+
+def _mounts(owner: int, tmpfs: str) -> None:
+    flags = linux.MS_NOSUID | linux.MS_NODEV
+    linux.mount("tmpfs", "/evalpool/box", "tmpfs", flags, f"mode=0755,{tmpfs}")
+    for name, target, mode in (
+        ("work", program.WORK, 0o755),
+        ("tmp", "/tmp", 0o1777),
+        ("shm", "/dev/shm", 0o1777),
+    ):
+        source = f"/evalpool/box/{name}"
+        os.mkdir(source)
+        os.chmod(source, mode)
+        os.chown(source, owner, owner)
+        linux.mount(source, target, "", linux.MS_BIND)
+    linux.umount("/evalpool/box")
+    linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC, "hidepid=2,subset=pid")
+
+
+def _limit(rlimits: dict[str, int]) -> None:
+    for name, value in rlimits.items():
+        limit = getattr(resource, f"RLIMIT_{name}")
+        _, hard = resource.getrlimit(limit)
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (bound, bound))
+
+
+def _nest(uid: int) -> None:
+    """Enter a user namespace of this cell's own: what it could do there, it cannot do to the jail."""
+    linux.unshare(linux.CLONE_NEWUSER)
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{uid} 0 1"), ("gid_map", f"{uid} 0 1")):
+        with open(f"/proc/self/{name}", "w") as file:
+            file.write(line)
+    linux.drop_bounding_set()
+
+
+def _reseed() -> None:
+    """Give this cell random state of its own; a fork inherits its parent's (`random` reseeds itself)."""
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    sympy_random = sys.modules.get("sympy.core.random")
+    if sympy_random is not None:
+        sympy_random.seed(None)
+
+
+def _receive(channel: socket.socket) -> tuple[dict[str, object], list[bytes]]:
+    head, body = protocol.unpack_head(_exactly(channel, protocol.HEAD_BYTES))
+    return protocol.unpack_job(_exactly(channel, head), _exactly(channel, body))
+
+
+def _exactly(channel: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        chunk = channel.recv(min(size - len(data), 1 << 20))
+        if not chunk:
+            os._exit(0)  # the host does not need this cell any more
+        data += chunk
+    return bytes(data)

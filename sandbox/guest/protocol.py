@@ -1,0 +1,61 @@
+"""What host and guest say to each other. Standard library only; runs on both sides.
+
+Control channel (one per jail, SOCK_SEQPACKET, one JSON object per packet):
+
+    host -> zygote   {"op": "boot", ...}                    once, first: see `zygote.Boot`
+    zygote -> host   {"op": "ready"}                        preloaded; will fork
+    zygote -> host   {"op": "failed", "why": text}          cannot boot, then exits
+    host -> zygote   {"op": "fork", "cell", "slot", "trace"} + descriptors (see `cell.Seat.fds`)
+    host -> zygote   {"op": "kill", "cell"}                 end the cell and all its descendants
+    zygote -> host   {"op": "exit", "cell", "status", "cpu_s", "peak_bytes"}   the program is dead (wait status)
+    zygote -> host   {"op": "gone", "cell"}                 its whole pid namespace is dead; the slot is free
+
+Cell channel (one per cell, SOCK_STREAM). The zygote never reads it: job bytes must not pass through
+memory that later cells inherit. It is closed in the cell before the program's first instruction.
+
+    cell -> host     b"W"                                   isolated, rehearsed, waiting
+    cell -> host     b"F" + text, then end of file          could not isolate itself
+    host -> cell     JOB frame (see `pack_job`)             exactly one; end of file instead means: leave
+    cell -> host     b"D" + 1 descriptor                    working directory, only if the job asked for outputs
+
+Any other byte, and any silence past a deadline, kills the cell.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+
+WARM, FAILED, DIRECTORY = b"W", b"F", b"D"
+PACKET_BYTES = 128 << 10
+"""Bound of one control packet."""
+
+_HEAD = struct.Struct(">II")
+
+
+def pack_job(header: dict[str, object], blobs: list[bytes]) -> bytes:
+    """JOB frame: lengths of header and body, a JSON header, then the blobs back to back.
+
+    The header's "blobs" tells their lengths: the program first, then the files in the order of "files".
+    """
+    head = json.dumps({**header, "blobs": [len(blob) for blob in blobs]}).encode()
+    return b"".join([_HEAD.pack(len(head), sum(map(len, blobs))), head, *blobs])
+
+
+def unpack_head(data: bytes) -> tuple[int, int]:
+    """Lengths of header and body from the first `HEAD_BYTES` bytes of a frame."""
+    head, body = _HEAD.unpack(data)
+    return head, body
+
+
+def unpack_job(head: bytes, body: bytes) -> tuple[dict[str, object], list[bytes]]:
+    """Header and blobs of a JOB frame."""
+    header = json.loads(head)
+    blobs, at = [], 0
+    for size in header["blobs"]:
+        blobs.append(body[at : at + size])
+        at += size
+    return header, blobs
+
+
+HEAD_BYTES = _HEAD.size

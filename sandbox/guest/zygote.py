@@ -1,0 +1,159 @@
+"""The zygote: preloads once, then only forks. Never sees a job, never runs a program.
+
+It is pid 1 of the jail, single-threaded, and keeps its capabilities (inside the jail's user namespace only)
+because isolating a cell needs them. When the control channel closes it leaves, and the kernel ends all cells.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+
+from sandbox.guest import cell, linux, protocol
+
+_CONTROL_FD = 3
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What the host tells a zygote once."""
+
+    preload: list[str]
+    """Modules to import before the first fork; one that is missing fails the boot, by name."""
+    walls: cell.Walls
+
+
+@dataclass
+class _Child:
+    """One cell as the zygote knows it."""
+
+    cell: int
+    program: int
+    """Pid of the cell's program; 0 once reaped."""
+    init: int
+    """Pid of the first process of the cell's pid namespace."""
+
+
+class Zygote:
+    """The loop: one control socket, two pidfds per cell."""
+
+    def __init__(self, control: socket.socket, boot: Boot) -> None:
+        self._control = control
+        self._boot = boot
+        self._poll = select.poll()
+        self._poll.register(control, select.POLLIN)
+        self._children: dict[int, _Child] = {}
+        self._by_pidfd: dict[int, tuple[_Child, int]] = {}
+        self._networks: dict[int, int] = {}
+        self._own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._own_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+    def serve(self) -> None:
+        """Serve the host until it closes the channel."""
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd == self._control.fileno():
+                    self._command()
+                else:
+                    self._reap(fd)
+
+    def _command(self) -> None:
+        data, fds, _, _ = socket.recv_fds(self._control, protocol.PACKET_BYTES, 16, socket.MSG_CMSG_CLOEXEC)
+        if not data:
+            os._exit(0)
+        message = json.loads(data)
+        if message["op"] == "fork":
+            self._fork(message, fds)
+        elif message["op"] == "kill":
+            self._kill(message["cell"])
+
+    def _fork(self, message: dict[str, int], fds: list[int]) -> None:
+        network = self._network(message["slot"])
+        init = self._start_init()
+        program = os.fork()
+        if program == 0:
+            seat = cell.Seat(slot=message["slot"], trace=bool(message["trace"]), network=network, fds=fds)
+            cell.live(seat, self._boot.walls)  # does not return
+        for fd in fds:
+            os.close(fd)
+        child = _Child(message["cell"], program, init)
+        self._children[child.cell] = child
+        for pid in (program, init):
+            pidfd = os.pidfd_open(pid)
+            self._by_pidfd[pidfd] = (child, pid)
+            self._poll.register(pidfd, select.POLLIN)
+
+    def _start_init(self) -> int:
+        # A second unshare(CLONE_NEWPID) fails with EINVAL unless the namespace for children is our own again.
+        linux.setns(self._own_pidns, linux.CLONE_NEWPID)
+        linux.unshare(linux.CLONE_NEWPID)
+        return os.posix_spawn("/evalpool/bin/init", ["init"], {})
+
+    def _network(self, slot: int) -> int:
+        """Network namespace of a slot: made once, entered by the slot's cells one after another."""
+        if slot not in self._networks:
+            linux.unshare(linux.CLONE_NEWNET)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                linux.loopback_up(probe.fileno())
+            self._networks[slot] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            linux.setns(self._own_netns, linux.CLONE_NEWNET)
+        return self._networks[slot]
+
+    def _kill(self, cell_id: int) -> None:
+        child = self._children.get(cell_id)
+        if child is not None:
+            os.kill(child.init, signal.SIGKILL)  # the kernel then kills everything in its pid namespace
+
+    def _reap(self, pidfd: int) -> None:
+        child, pid = self._by_pidfd.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status, usage = os.wait4(pid, 0)
+        if pid == child.init:
+            del self._children[child.cell]
+            self._tell(op="gone", cell=child.cell)
+            return
+        self._tell(
+            op="exit",
+            cell=child.cell,
+            status=status,
+            cpu_s=usage.ru_utime + usage.ru_stime,
+            peak_bytes=usage.ru_maxrss * 1024,
+        )
+        self._kill(child.cell)
+
+    def _tell(self, **message: object) -> None:
+        self._control.send(json.dumps(message).encode())
+
+
+def _preload(names: list[str]) -> None:
+    for name in names:
+        importlib.import_module(name)
+    # What is alive now stays: keep the collector of every cell off these pages, they would all be copied.
+    gc.collect()
+    gc.freeze()
+
+
+def main() -> None:
+    """Boot and serve. Runs as `python3 -c` inside the jail; the control channel is descriptor 3."""
+    control = socket.socket(fileno=_CONTROL_FD)
+    control.set_inheritable(False)
+    message = json.loads(control.recv(protocol.PACKET_BYTES))
+    boot = Boot(message["preload"], cell.Walls(**message["walls"]))
+    try:
+        cell.pose_as_program()
+        _preload(boot.preload)
+        linux.drop_bounding_set()
+        zygote = Zygote(control, boot)
+    except BaseException as error:  # noqa: BLE001  a preload may raise anything; the host reports it by name
+        control.send(json.dumps({"op": "failed", "why": f"{type(error).__name__}: {error}"[:2000]}).encode())
+        sys.exit(1)
+    control.send(b'{"op": "ready"}')
+    zygote.serve()

@@ -1,0 +1,239 @@
+"""A cell as the host sees it: its channel and pipes, and the one run it is for."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+import socket
+import time
+from typing import TYPE_CHECKING
+
+from sandbox.errors import JailFailed
+from sandbox.guest import protocol
+from sandbox.host.capture import Capture
+from sandbox.host.feed import Feed
+from sandbox.host.outputs import collect
+from sandbox.spec import RunReport, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.host.cgroup import CellGroup
+    from sandbox.host.jail import CellExit, Jail
+    from sandbox.spec import RunSpec
+
+    OnOutput = Callable[[str, bytes], None]
+
+_END_S = 10.0
+"""After a kill, the longest wait for the end of a program before its whole jail is killed."""
+
+
+class Cell:
+    """One fork of a zygote: `await warm`, `run` once, and when all of it is gone `on_gone` is called."""
+
+    def __init__(self, cell_id: int, jail: Jail, slot: int, group: CellGroup | None) -> None:
+        self.id, self.jail, self.slot = cell_id, jail, slot
+        self.on_gone: Callable[[Cell], None] = lambda _: None
+        self._group = group
+        self._loop = asyncio.get_running_loop()
+        self.warm: asyncio.Future[None] = self._loop.create_future()
+        self._done: asyncio.Future[None] = self._loop.create_future()
+        for future in (self.warm, self._done):
+            future.add_done_callback(_mark_retrieved)
+        self._exit: CellExit | None = None
+        self._directory = -1
+        self._cancelled = self._timed_out = self._overflowed = False
+
+    def start(self, *, trace: bool = False) -> None:
+        """Order the fork. Raises OSError if the jail does not take the order."""
+        self._channel, channel = socket.socketpair()
+        self._channel.setblocking(False)
+        stdin, stdin_w = os.pipe()
+        stdout_r, stdout = os.pipe()
+        stderr_r, stderr = os.pipe()
+        for fd in (stdin_w, stdout_r, stderr_r):
+            os.set_blocking(fd, False)
+        self._feed = Feed(stdin_w)
+        self._out = Capture(stdout_r, self._progress, self._overflow)
+        self._err = Capture(stderr_r, self._progress, self._overflow)
+        self._loop.add_reader(self._channel.fileno(), self._hear)
+        fds = [channel.fileno(), stdin, stdout, stderr, *(self._group.join() if self._group else ())]
+        try:
+            self.jail.fork(self.id, self, slot=self.slot, trace=trace, fds=fds)
+        except OSError:
+            self._release()
+            raise
+        finally:
+            channel.close()
+            for fd in (stdin, stdout, stderr):
+                os.close(fd)
+
+    async def run(self, spec: RunSpec, on_output: OnOutput | None = None) -> RunReport:
+        """Run `spec`. Cancelling this call kills the program. Raises JailFailed if the jail breaks."""
+        limits = spec.limits
+        for name, capture in (("stdout", self._out), ("stderr", self._err)):
+            capture.bound = limits.output_bytes
+            if on_output is not None:
+                capture.on_chunk = lambda chunk, name=name: on_output(name, chunk)
+        if self._group is not None:
+            self._group.limit_memory(limits.memory_bytes)
+        started = time.perf_counter()
+        timer = self._loop.call_later(limits.wall_s, self._time_out)
+        try:
+            await self._send(spec)
+            self._feed.start(spec.stdin)
+            await self._done
+            return self._report(spec, time.perf_counter() - started)
+        except OSError as error:
+            raise JailFailed("the cell broke before it took the job") from error
+        finally:
+            timer.cancel()
+            self.kill()
+            self._release()
+
+    def cancel(self) -> None:
+        """Kill the running program; its report says `cancelled`."""
+        self._cancelled = True
+        self.kill()
+
+    def kill(self) -> None:
+        """Kill whatever runs in the cell; no-op once the program is dead."""
+        if self._exit is None and not self.jail.lost.is_set():
+            self.jail.kill(self.id)
+            self._loop.call_later(_END_S, self._despair)
+
+    def discard(self) -> None:
+        """Let go of a cell that has run nothing."""
+        self._release()
+        self.kill()
+
+    # What the jail tells (jail.Resident).
+
+    def exited(self, facts: CellExit) -> None:
+        """The program is dead."""
+        self._exit = facts
+        if not self.warm.done():
+            self.warm.set_exception(JailFailed("the cell died before it was warm"))
+        self._progress()
+
+    def gone(self) -> None:
+        """Nothing of the cell is left: its slot is free."""
+        if self._exit is None:
+            self.jail_lost()
+        self.on_gone(self)
+
+    def jail_lost(self) -> None:
+        """The jail died under the cell."""
+        for future in (self.warm, self._done):
+            if not future.done():
+                future.set_exception(JailFailed("the jail died under the cell"))
+        self._release()
+
+    # What the loop tells.
+
+    def _hear(self) -> None:
+        try:
+            data, fds, _, _ = socket.recv_fds(self._channel, 4096, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, fds = b"", []
+        if data == protocol.WARM and not self.warm.done():
+            self.warm.set_result(None)
+        elif data == protocol.DIRECTORY and fds and self._directory < 0:
+            self._directory = fds[0]
+        else:
+            for fd in fds:
+                os.close(fd)
+            self._loop.remove_reader(self._channel.fileno())
+            if not self.warm.done():
+                why = data[1:].decode(errors="replace") or "it hung up"
+                self.warm.set_exception(JailFailed(f"the cell could not wall itself in: {why}"))
+
+    def _progress(self) -> None:
+        if self._exit is not None and self._out.ended and self._err.ended and not self._done.done():
+            self._done.set_result(None)
+
+    def _time_out(self) -> None:
+        if self._exit is None:
+            self._timed_out = True
+            self.kill()
+
+    def _overflow(self) -> None:
+        self._overflowed = True
+        self.kill()
+
+    def _despair(self) -> None:
+        if self._exit is None:
+            self.jail.lose()
+
+    async def _send(self, spec: RunSpec) -> None:
+        frame = _frame(spec, memory_limited=self._group is not None)
+        try:
+            sent = self._channel.send(frame)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(frame):
+            self._loop.remove_reader(self._channel.fileno())  # sock_sendall wants the descriptor to itself
+            await self._loop.sock_sendall(self._channel, memoryview(frame)[sent:])
+            self._loop.add_reader(self._channel.fileno(), self._hear)
+
+    def _report(self, spec: RunSpec, wall_s: float) -> RunReport:
+        assert self._exit is not None  # noqa: S101  `_done` is set only then
+        code = os.waitstatus_to_exitcode(self._exit.status)
+        group = self._group.usage() if self._group else None
+        return RunReport(
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            timed_out=self._timed_out,
+            cancelled=self._cancelled,
+            cpu_exceeded=code == -signal.SIGXCPU,
+            oom_killed=group.oom_kills > 0 if group else False,
+            output_exceeded=self._overflowed,
+            stdout=self._out.data,
+            stderr=self._err.data,
+            stdout_truncated=self._out.truncated,
+            stderr_truncated=self._err.truncated,
+            files=collect(self._directory, spec.outputs, spec.limits) if self._directory >= 0 else {},
+            usage=Usage(
+                wall_s=wall_s,
+                cpu_s=self._exit.cpu_s,
+                memory_bytes=group.peak_bytes if group else self._exit.peak_bytes,
+            ),
+        )
+
+    def _release(self) -> None:
+        if self._channel.fileno() >= 0:
+            self._loop.remove_reader(self._channel.fileno())
+            self._channel.close()
+        self._feed.close()
+        self._out.close()
+        self._err.close()
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
+
+
+def _frame(spec: RunSpec, *, memory_limited: bool) -> bytes:
+    limits = spec.limits
+    rlimits = {} if limits.cpu_s is None else {"CPU": math.ceil(limits.cpu_s)}
+    header = {
+        "args": spec.args,
+        "env": dict(spec.env),
+        "files": list(spec.files),
+        "interpreter_mode": spec.interpreter_mode,
+        "strace": spec.strace,
+        "merge_streams": spec.merge_streams,
+        "outputs": bool(spec.outputs),
+        "rlimits": rlimits,
+        "data_bytes": None if memory_limited else limits.memory_bytes,
+    }
+    return protocol.pack_job(header, [spec.code.encode(), *spec.files.values()])
+
+
+def _mark_retrieved(future: asyncio.Future[None]) -> None:
+    # A discarded cell's failure is nobody's news; do not let the loop log it as forgotten.
+    if not future.cancelled():
+        future.exception()

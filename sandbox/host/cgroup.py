@@ -1,0 +1,122 @@
+"""Memory and process limits per cell by cgroups, version 1 or 2: limits in, usage and OOM kills out.
+
+One group per slot, made once and reused by the cells that follow each other in the slot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_ROOT = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupUsage:
+    """What a cell used, by its cgroup."""
+
+    peak_bytes: int
+    oom_kills: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """Names of the control files, by version."""
+
+    limit: str
+    peak: str
+    events: str
+    """File with a line `oom_kill N`."""
+
+
+V1 = Files(limit="memory.limit_in_bytes", peak="memory.max_usage_in_bytes", events="memory.oom_control")
+V2 = Files(limit="memory.max", peak="memory.peak", events="memory.events")
+
+
+class CellGroup:
+    """The cgroup (version 1: one per controller) of one slot."""
+
+    def __init__(self, files: Files, memory: Path, pids: Path, processes: int) -> None:
+        self._folders = {memory, pids}
+        for folder in self._folders:
+            folder.mkdir()
+        (pids / "pids.max").write_text(str(processes))
+        if files is V2:
+            (memory / "memory.oom.group").write_text("1")
+        self.procs = tuple(os.open(folder / "cgroup.procs", os.O_WRONLY) for folder in sorted(self._folders))
+        self._limit = os.open(memory / files.limit, os.O_WRONLY)
+        self._peak = os.open(memory / files.peak, os.O_RDWR)
+        self._events = os.open(memory / files.events, os.O_RDONLY)
+        self._limited = -1
+        self._before = 0
+
+    def join(self) -> tuple[int, ...]:
+        """Start counting for a new cell; the `cgroup.procs` descriptors by which it joins."""
+        self._before = self._oom_kills()
+        with contextlib.suppress(OSError):  # version 2 before Linux 6.12 cannot reset its peak
+            os.write(self._peak, b"0")
+        return self.procs
+
+    def limit_memory(self, limit_bytes: int) -> None:
+        """Set the bound of the cell that is in the group now."""
+        if limit_bytes != self._limited:
+            os.write(self._limit, str(limit_bytes).encode())
+            self._limited = limit_bytes
+
+    def usage(self) -> GroupUsage:
+        """Peak and OOM kills since `join`."""
+        peak = int(os.pread(self._peak, 32, 0))
+        return GroupUsage(peak_bytes=peak, oom_kills=self._oom_kills() - self._before)
+
+    def close(self) -> None:
+        """Remove the group; its processes must be dead."""
+        for fd in (*self.procs, self._limit, self._peak, self._events):
+            os.close(fd)
+        for folder in self._folders:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def _oom_kills(self) -> int:
+        for line in os.pread(self._events, 4096, 0).splitlines():
+            name, _, value = line.partition(b" ")
+            if name == b"oom_kill":
+                return int(value)
+        return 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hierarchy:
+    """Where cell groups can be made on this machine."""
+
+    files: Files
+    memory: Path
+    pids: Path
+
+    @property
+    def version(self) -> int:
+        """1 or 2."""
+        return 1 if self.files is V1 else 2
+
+    def group(self, name: str, processes: int) -> CellGroup:
+        """Make the group of a slot. Raises OSError."""
+        return CellGroup(self.files, self.memory / name, self.pids / name, processes)
+
+
+def find_hierarchy() -> Hierarchy | None:
+    """The writable cgroup hierarchy under this process's own groups, or None: then only rlimits hold."""
+    own = {}
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for controller in controllers.split(",") or [""]:
+            own[controller] = path.lstrip("/")
+    if "memory" in own and "pids" in own:
+        found = Hierarchy(files=V1, memory=_ROOT / "memory" / own["memory"], pids=_ROOT / "pids" / own["pids"])
+    else:
+        folder = _ROOT / own.get("", "")
+        found = Hierarchy(files=V2, memory=folder, pids=folder)
+        with contextlib.suppress(OSError):
+            if not {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text().split()):
+                return None
+    return found if os.access(found.memory, os.W_OK) and os.access(found.pids, os.W_OK) else None

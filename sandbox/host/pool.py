@@ -1,0 +1,256 @@
+"""The warm pool of one tier: cells forked, isolated and ready before a job arrives.
+
+`_refill` compares wanted with actual and may run at any time; it runs when a cell is gone (behind the reply),
+when a job finds no warm cell, and once a second. A jail that dies is replaced, with backoff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from sandbox.errors import JailFailed, SandboxError, SandboxUnavailable
+from sandbox.host.cell import Cell
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+
+    from sandbox.config import SandboxConfig
+    from sandbox.host.jail import Jail
+    from sandbox.host.slots import Slots
+
+log = logging.getLogger(__name__)
+_BACKOFF_S = (0.0, 0.2, 1.0, 5.0)
+_TICK_S = 1.0
+_STILLBORN = 5
+"""So many cells in a row that never got warm: the jail itself must be broken."""
+_ids = itertools.count(1)
+
+
+@dataclass(slots=True)
+class PoolStats:
+    """Counters of one pool since it opened."""
+
+    warm_hits: int = 0
+    warm_misses: int = 0
+    cells_stillborn: int = 0
+    zygotes_died: int = 0
+    zygotes_worn: int = 0
+    refill_s: deque[float] = field(default_factory=lambda: deque(maxlen=256))
+    """Fork to warm, the latest ones."""
+
+
+class Pool:
+    """Warm cells of one tier. `acquire` hands out a warm cell; who gets it runs it once."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        wanted: int,
+        slots: Slots,
+        config: SandboxConfig,
+        boot: Callable[[], Awaitable[Jail]],
+    ) -> None:
+        self.name, self.stats = name, PoolStats()
+        self._wanted, self._slots, self._config, self._boot = wanted, slots, config, boot
+        self._jail: Jail | None = None
+        self._born_at = 0.0
+        self._retired: list[Jail] = []
+        self._warm: list[Cell] = []
+        self._starting: set[Cell] = set()
+        self._waiting: deque[asyncio.Future[Cell]] = deque()
+        self._stillborn = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._renewing = False
+
+    async def open(self) -> None:
+        """Boot the zygote and wait for a first warm cell. Raises SandboxUnavailable, with the reason."""
+        self._adopt(await self._boot())
+        first = self._start(trace=False)
+        if first is None:
+            raise SandboxUnavailable("no free slot for a first cell")
+        try:
+            await asyncio.wait_for(asyncio.shield(first.warm), self._config.warm_timeout_s)
+        except (JailFailed, TimeoutError) as error:
+            raise SandboxUnavailable(str(error) or "the first cell did not get warm in time") from error
+        self._refill()
+        self._task(self._tick())
+
+    async def close(self) -> None:
+        """Kill every cell and zygote."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        jails = [*self._retired, *([self._jail] if self._jail else [])]
+        self._jail, self._wanted = None, 0
+        await asyncio.gather(*(jail.close() for jail in jails))
+
+    @property
+    def warm(self) -> int:
+        """Cells that wait for a job."""
+        return len(self._warm)
+
+    @property
+    def starting(self) -> int:
+        """Cells on their way to warm."""
+        return len(self._starting)
+
+    async def acquire(self, *, trace: bool = False) -> tuple[Cell, bool]:
+        """Take a cell, and whether it was warm already. Raises JailFailed if none gets warm in time."""
+        while self._warm and not trace:
+            cell = self._warm.pop()  # the newest: its memory is still in the caches
+            if not cell.jail.lost.is_set():
+                self.stats.warm_hits += 1
+                return cell, True
+        self.stats.warm_misses += 1
+        try:
+            async with asyncio.timeout(self._config.warm_timeout_s):
+                return await (self._order_traced() if trace else self._order()), False
+        except TimeoutError as error:
+            raise JailFailed("no cell got warm in time") from error
+
+    def _order(self) -> asyncio.Future[Cell]:
+        waiter: asyncio.Future[Cell] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._refill()
+        return waiter
+
+    async def _order_traced(self) -> Cell:
+        cell = self._start(trace=True)
+        if cell is None:
+            raise JailFailed("no slot or zygote for a traced cell")
+        await cell.warm
+        return cell
+
+    def _refill(self) -> None:
+        while len(self._warm) + len(self._starting) < self._wanted + len(self._waiting):
+            if self._start(trace=False) is None:
+                return
+
+    def _start(self, *, trace: bool) -> Cell | None:
+        jail = self._jail
+        slot = self._slots.take() if jail is not None else None
+        if jail is None or slot is None:
+            return None
+        cell = Cell(next(_ids), jail, slot, self._slots.group(slot))
+        cell.on_gone = self._on_gone
+        ordered_at = time.perf_counter()
+        try:
+            cell.start(trace=trace)
+        except OSError:
+            self._slots.give(slot)
+            jail.lose()
+            return None
+        if not trace:
+            self._starting.add(cell)
+            cell.warm.add_done_callback(lambda _: self._on_warm(cell, ordered_at))
+            asyncio.get_running_loop().call_later(self._config.warm_timeout_s, self._give_up, cell)
+        return cell
+
+    def _on_warm(self, cell: Cell, ordered_at: float) -> None:
+        self._starting.discard(cell)
+        if cell.warm.cancelled() or cell.warm.exception() is not None:
+            self._on_stillborn(cell)
+            return
+        self._stillborn = 0
+        self.stats.refill_s.append(time.perf_counter() - ordered_at)
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(cell)
+                return
+        self._warm.append(cell)
+
+    def _on_stillborn(self, cell: Cell) -> None:
+        self.stats.cells_stillborn += 1
+        self._stillborn += 1
+        error = None if cell.warm.cancelled() else cell.warm.exception()
+        log.warning("cell stillborn", extra={"event": "cell_stillborn", "tier": self.name, "why": str(error)})
+        if self._stillborn >= _STILLBORN:
+            self._stillborn = 0
+            cell.jail.lose()
+
+    def _give_up(self, cell: Cell) -> None:
+        if cell in self._starting:
+            cell.warm.cancel()
+            cell.discard()
+
+    def _on_gone(self, cell: Cell) -> None:
+        if cell in self._warm:  # died while it waited
+            self._warm.remove(cell)
+        self._slots.give(cell.slot)
+        self._refill()
+
+    # The jail's life.
+
+    def _adopt(self, jail: Jail) -> None:
+        self._jail, self._born_at = jail, time.monotonic()
+        jail.on_lost = lambda: self._on_lost(jail)
+
+    def _on_lost(self, jail: Jail) -> None:
+        self._warm = [cell for cell in self._warm if cell.jail is not jail]
+        self._retired.append(jail)
+        if jail is self._jail:
+            self._jail = None
+            self.stats.zygotes_died += 1
+            log.warning("zygote died", extra={"event": "zygote_died", "tier": self.name})
+            self._renew()
+
+    def _renew(self) -> None:
+        if not self._renewing:
+            self._renewing = True
+            self._task(self._boot_another())
+
+    async def _boot_another(self) -> None:
+        try:
+            for pause in itertools.chain(_BACKOFF_S, itertools.repeat(_BACKOFF_S[-1])):
+                await asyncio.sleep(pause)
+                try:
+                    jail = await self._boot()
+                except SandboxError as error:
+                    log.exception("no zygote", extra={"event": "zygote_failed", "tier": self.name, "why": str(error)})
+                    continue
+                old, self._jail = self._jail, None
+                self._adopt(jail)
+                if old is not None:
+                    self._retired.append(old)
+                self._refill()
+                return
+        finally:
+            self._renewing = False
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            self._refill()
+            self._wear()
+            await self._bury()
+
+    def _wear(self) -> None:
+        jail = self._jail
+        if jail is None:
+            return
+        old = time.monotonic() - self._born_at > self._config.zygote_age_s
+        if (old or jail.forked > self._config.zygote_cells) and not self._renewing:
+            self.stats.zygotes_worn += 1
+            self._renew()
+
+    async def _bury(self) -> None:
+        """Discard the idle cells of retired jails; close those in which nothing runs any more."""
+        for cell in [cell for cell in self._warm if cell.jail in self._retired]:
+            self._warm.remove(cell)
+            cell.discard()
+        for jail in [jail for jail in self._retired if not jail.residents]:
+            self._retired.remove(jail)
+            await jail.close()
+
+    def _task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -1,0 +1,153 @@
+"""The root folder of a jail: mount points, a minimal /etc and /dev, the guest code, and what is mounted where.
+
+As few mounts as possible: every cell copies the jail's mount table.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sandbox.guest
+from sandbox.host.init_elf import init_elf
+
+if TYPE_CHECKING:
+    from sandbox.environment import Environment
+
+PYTHON = "/opt/python/bin/python3"
+DEVICES = ("null", "zero", "full", "random", "urandom")
+_ETC = (
+    "ld.so.cache",
+    "ld.so.conf",
+    "localtime",
+    "timezone",
+    "mime.types",
+    "os-release",
+    "alternatives",
+    "fonts",
+)
+_UIDS = range(10000, 11024)
+_ETC_TEXTS = {
+    "passwd": "root:x:0:0:root:/:/bin/false\n"
+    + "".join(f"eval:x:{uid}:{uid}::/tmp:/bin/sh\n" for uid in _UIDS)
+    + "nobody:x:65534:65534:nobody:/:/bin/false\n",
+    "group": "root:x:0:\n" + "".join(f"eval:x:{uid}:\n" for uid in _UIDS) + "nogroup:x:65534:\n",
+    "hosts": "127.0.0.1 localhost evalpool\n::1 localhost\n",
+    "hostname": "evalpool\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+    "resolv.conf": "",
+}
+_FOLDERS = (
+    "work",
+    "tmp",
+    "proc",
+    "dev/shm",
+    "evalpool/bin",
+    "evalpool/box",
+    "evalpool/sandbox/guest",
+    "etc",
+    "var",
+)
+_LINKS = {
+    "dev/fd": "/proc/self/fd",
+    "dev/stdin": "fd/0",
+    "dev/stdout": "fd/1",
+    "dev/stderr": "fd/2",
+    "var/tmp": "/tmp",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bind:
+    """A read-only bind mount; `hidden` if an ordinary uid may be unable to reach the source."""
+
+    source: str
+    target: str
+    hidden: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootFs:
+    """A root folder on the host and the mounts on top of it."""
+
+    path: Path
+    binds: tuple[Bind, ...]
+
+
+def build_rootfs(path: Path, environment: Environment) -> RootFs:
+    """Make the root folder of a jail for `environment` at `path`, which must not exist."""
+    for folder in _FOLDERS:
+        (path / folder).mkdir(parents=True)
+    for link, target in _LINKS.items():
+        (path / link).symlink_to(target)
+    for device in DEVICES:
+        (path / "dev" / device).touch()
+    _fill_etc(path / "etc")
+    _copy_guest(path / "evalpool")
+    binds = _binds(path, environment)
+    for bind in binds:
+        (path / bind.target.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    _make_readable(path)
+    return RootFs(path=path, binds=binds)
+
+
+def _fill_etc(etc: Path) -> None:
+    for name in _ETC:
+        source = Path("/etc", name)
+        if source.is_dir():
+            shutil.copytree(source, etc / name, symlinks=True)
+        elif source.exists():
+            shutil.copyfile(source, etc / name)
+    for name, text in _ETC_TEXTS.items():
+        (etc / name).write_text(text)
+
+
+def _copy_guest(target: Path) -> None:
+    init = target / "bin/init"
+    init.write_bytes(init_elf())
+    init.chmod(0o755)
+    for source in Path(sandbox.guest.__file__).parent.glob("*.py"):
+        shutil.copyfile(source, target / "sandbox/guest" / source.name)
+
+
+def _binds(path: Path, environment: Environment) -> tuple[Bind, ...]:
+    binds = [Bind(source="/usr", target="/usr", hidden=False)]
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if Path("/", name).is_symlink():
+            (path / name).symlink_to(Path("/", name).readlink())
+        elif Path("/", name).is_dir():
+            binds.append(Bind(source=f"/{name}", target=f"/{name}", hidden=False))
+    root = environment.root.resolve()
+    binds.append(Bind(source=str(root), target="/opt/python", hidden=True))
+    prefix = (root / "bin/python3").resolve().parent.parent
+    if prefix != root and not prefix.is_relative_to("/usr"):
+        # A virtual environment points to its base interpreter by absolute path: it must stand there inside too.
+        binds.append(Bind(source=str(prefix), target=str(prefix), hidden=True))
+    return tuple(binds)
+
+
+def _make_readable(path: Path) -> None:
+    path.chmod(0o755)
+    for folder, folders, files in os.walk(path):
+        for name in folders + files:
+            entry = Path(folder, name)
+            if not entry.is_symlink():
+                entry.chmod(entry.stat().st_mode | (0o755 if entry.is_dir() else 0o444))
+
+
+def staging(rootfs: RootFs, at: str = "/mnt") -> tuple[str, RootFs]:
+    """What `launch` must gather at `at` for an unprivileged root, as JSON, and the root as seen from there."""
+    hidden = {f"bind{i}": bind for i, bind in enumerate(rootfs.binds) if bind.hidden}
+    plan = {
+        "at": at,
+        "binds": {"root": str(rootfs.path)} | {name: bind.source for name, bind in hidden.items()},
+    }
+    names = {bind: name for name, bind in hidden.items()}
+    seen = tuple(
+        Bind(source=f"{at}/{names[b]}", target=b.target, hidden=False) if b in names else b for b in rootfs.binds
+    )
+    return json.dumps(plan), RootFs(path=Path(at, "root"), binds=seen)

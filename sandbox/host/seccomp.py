@@ -1,0 +1,100 @@
+"""Compiles the reviewed policy to a BPF program, once, outside, through libseccomp.
+
+A thin ctypes layer: the PyPI binding is of 2021. libseccomp knows the syscall numbers of each architecture,
+refuses foreign ones (i386, x32) and makes a balanced tree of some 400 comparisons.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import tomllib
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from sandbox.errors import SandboxUnavailable
+
+_ALLOW = 0x7FFF0000
+_ERRNO = 0x00050000
+_KILL_PROCESS = 0x80000000
+_ATTR_BAD_ARCH, _ATTR_OPTIMIZE = 2, 8
+_MASKED_EQ, _EQ = 7, 4
+_UNKNOWN = -1
+
+
+class _Compare(ctypes.Structure):
+    _fields_ = (("arg", ctypes.c_uint), ("op", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
+
+
+def load_policy() -> dict[str, Any]:
+    """Parse the policy file."""
+    return tomllib.loads(files("sandbox").joinpath("policy/seccomp.toml").read_text())
+
+
+@cache
+def compile_policy(*, trace: bool) -> bytes:
+    """BPF program of the policy; with `trace`, of the one for traced cells. Raises SandboxUnavailable."""
+    library = _library()
+    context = ctypes.c_void_p(library.seccomp_init(_ERRNO | errno.EPERM))
+    try:
+        _check(library.seccomp_attr_set(context, _ATTR_BAD_ARCH, _KILL_PROCESS), "bad architecture")
+        _check(library.seccomp_attr_set(context, _ATTR_OPTIMIZE, 2), "optimise")
+        _fill(library, context, load_policy(), trace=trace)
+        return _export(library, context)
+    finally:
+        library.seccomp_release(context)
+
+
+def _fill(library: ctypes.CDLL, context: ctypes.c_void_p, policy: dict[str, Any], *, trace: bool) -> None:
+    groups = [*policy["allow"], *([policy["trace"]] if trace else [])]
+    for name in (name for group in groups for name in group["calls"].split()):
+        _rule(library, context, _ALLOW, name)
+    for name in policy["enosys"]["calls"].split():
+        _rule(library, context, _ERRNO | errno.ENOSYS, name)
+    for rule in policy["allow_if"]:
+        argument = rule["argument"]
+        if "mask" in rule:
+            compares = [_Compare(argument, _MASKED_EQ, rule["mask"], rule["equals"])]
+        else:
+            compares = [_Compare(argument, _EQ, value, 0) for value in rule["values"]]
+        for compare in compares:
+            _rule(library, context, _ALLOW, rule["call"], compare)
+
+
+def _rule(library: ctypes.CDLL, context: ctypes.c_void_p, action: int, name: str, *compares: _Compare) -> None:
+    number = library.seccomp_syscall_resolve_name(name.encode())
+    if number == _UNKNOWN:  # newer than this libseccomp: stays denied
+        return
+    array = (_Compare * len(compares))(*compares)
+    _check(library.seccomp_rule_add_array(context, action, number, len(compares), array), name)
+
+
+def _export(library: ctypes.CDLL, context: ctypes.c_void_p) -> bytes:
+    fd = os.memfd_create("seccomp")
+    try:
+        _check(library.seccomp_export_bpf(context, fd), "export")
+        return os.pread(fd, 1 << 20, 0)
+    finally:
+        os.close(fd)
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL("libseccomp.so.2")
+    except OSError as error:
+        raise SandboxUnavailable("libseccomp.so.2 is missing (apt-get install libseccomp2)") from error
+    library.seccomp_init.restype = ctypes.c_void_p
+    library.seccomp_init.argtypes = [ctypes.c_uint32]
+    library.seccomp_rule_add_array.argtypes = [
+        ctypes.c_void_p, ctypes.c_uint32, ctypes.c_int, ctypes.c_uint, ctypes.POINTER(_Compare),
+    ]  # fmt: skip
+    library.seccomp_attr_set.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32]
+    return library
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        raise SandboxUnavailable(f"seccomp: {what}: {os.strerror(-result)}")

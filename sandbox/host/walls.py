@@ -1,0 +1,41 @@
+"""What every cell of a sandbox is told about its walls, as the boot message of its zygote."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from sandbox.host.rootfs import PYTHON
+from sandbox.host.seccomp import compile_policy
+
+if TYPE_CHECKING:
+    from sandbox.config import SandboxConfig
+    from sandbox.environment import Environment
+
+_VARIABLES = {
+    "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+}
+
+
+def walls_for(config: SandboxConfig, environment: Environment, *, own_uids: bool) -> dict[str, Any]:
+    """Build the `walls` part of the boot message (see `guest.cell.Walls`)."""
+    cell = config.cell
+    return {
+        "own_uids": own_uids,
+        "tmpfs": f"size={cell.disk_bytes},nr_inodes={cell.inodes}",
+        "rlimits": {
+            "NPROC": cell.processes,
+            "NOFILE": cell.open_files,
+            "FSIZE": cell.file_bytes,
+            "CORE": 0,
+            "MEMLOCK": 1 << 20,
+            "MSGQUEUE": 1 << 20,
+        },
+        "filter": base64.b64encode(compile_policy(trace=False)).decode(),
+        "trace_filter": base64.b64encode(compile_policy(trace=True)).decode(),
+        "environ": {**_VARIABLES, **environment.variables},
+        "python": PYTHON,
+        "nice": cell.nice,
+    }

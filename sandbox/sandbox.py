@@ -1,0 +1,104 @@
+"""The sandbox: warm pools of one environment behind one call.
+
+async with Sandbox(default_environment(path), config) as sandbox:
+    report = await sandbox.run(RunSpec(code="print(1 + 1)"))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import re
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from sandbox.errors import NotSupported
+from sandbox.host.cgroup import find_hierarchy
+from sandbox.host.jail import Jail
+from sandbox.host.pool import Pool
+from sandbox.host.slots import Slots
+from sandbox.host.walls import walls_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.config import SandboxConfig
+    from sandbox.environment import Environment, Tier
+    from sandbox.spec import RunReport, RunSpec
+
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w., \t]*)", re.MULTILINE)
+_SPARE = 4
+"""Slots beyond running and warm cells: for cells whose last process is still dying."""
+
+
+class Sandbox:
+    """Runs programs of one environment. One per process and event loop; concurrent runs are bounded by `slots`."""
+
+    def __init__(self, environment: Environment, config: SandboxConfig) -> None:
+        self.environment, self.config = environment, config
+        self.hierarchy = find_hierarchy() if config.cgroups else None
+        self._own_uids = os.geteuid() == 0
+        self._pools: dict[str, Pool] = {}
+        self._folders = itertools.count(1)
+        self._busy = asyncio.Semaphore(config.slots)
+
+    async def __aenter__(self) -> Self:
+        """Boot every tier. Raises SandboxUnavailable: the machine cannot jail, or a preload failed."""
+        self.config.run_dir.mkdir(parents=True, exist_ok=True)
+        wanted = self.config.warm or self.config.slots
+        tiers = self.environment.tiers
+        count = self.config.slots + wanted * len(tiers) + _SPARE * len(tiers)
+        name = f"evalpool-{os.getpid()}"
+        self._slots = Slots(count, self.hierarchy, name=name, processes=self.config.cell.processes)
+        try:
+            for tier in tiers:
+                self._pools[tier.name] = self._pool(tier, wanted)
+            await asyncio.gather(*(pool.open() for pool in self._pools.values()))
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Kill everything and leave nothing behind."""
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        self._slots.close()
+        shutil.rmtree(self.config.run_dir, ignore_errors=True)
+
+    @property
+    def pools(self) -> dict[str, Pool]:
+        """The pool of each tier, for metrics."""
+        return self._pools
+
+    async def run(self, spec: RunSpec, on_output: Callable[[str, bytes], None] | None = None) -> RunReport:
+        """Run one program; `on_output(stream, chunk)` hears what it prints as it prints.
+
+        Cancelling the call kills the program. Raises JailFailed (try again), NotSupported.
+        """
+        if spec.strace and not os.path.exists("/usr/bin/strace"):  # noqa: PTH110  one stat of a local file
+            raise NotSupported("strace is not installed here (apt-get install strace)")
+        pool = self._pools[self._tier(spec.code)]
+        async with self._busy:
+            cell, warm = await pool.acquire(trace=spec.strace)
+            report = await cell.run(spec, on_output)
+        return replace(report, warm=warm, tier=pool.name)
+
+    def _tier(self, code: str) -> str:
+        """Name of the tier whose preloads the program's imports call for."""
+        first, *others = self.environment.tiers
+        if others:
+            imported = {name.strip().split(".")[0] for m in _IMPORT.finditer(code) for name in m[1].split(",")}
+            for tier in others:
+                if not tier.serves.isdisjoint({name.split(" ")[0] for name in imported}):
+                    return tier.name
+        return first.name
+
+    def _pool(self, tier: Tier, wanted: int) -> Pool:
+        async def boot() -> Jail:
+            folder = self.config.run_dir / f"{tier.name}-{next(self._folders)}"
+            walls: dict[str, Any] = walls_for(self.config, self.environment, own_uids=self._own_uids)
+            return await Jail.start(folder, self.environment, tier, walls, timeout_s=self.config.boot_timeout_s)
+
+        return Pool(tier.name, wanted=wanted, slots=self._slots, config=self.config, boot=boot)
