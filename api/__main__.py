@@ -1,0 +1,52 @@
+"""`python -m api`: read settings, wire objects, serve; nothing else."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+import uvloop
+from pydantic import ValidationError
+
+from api.app import create_app
+from api.logs import configure
+from api.server import Server
+from api.settings import ApiSettings
+from jobs.connect import connect
+from jobs.redis_broker import RedisSubmitter
+from jobs.redis_inbox import RedisInbox
+from jobs.settings import BrokerSettings
+
+USAGE_ERROR = 2
+
+
+async def serve(settings: ApiSettings) -> None:
+    """Serve until a signal says stop."""
+    connections = connect(settings.redis_url.get_secret_value())
+    broker = BrokerSettings()
+    submitter, inbox = RedisSubmitter(connections, broker), RedisInbox(connections, broker)
+    log = structlog.get_logger("api")
+    log.info("api_started", host=settings.host, port=settings.port, redis=connections.address)
+    try:
+        await Server(create_app(settings, submitter, inbox), settings).serve()
+    finally:
+        await connections.aclose()
+        log.info("api_stopped")
+
+
+def main() -> int:
+    """Exit codes: 0 after a drain, 2 for settings that cannot be used, 1 for a port that is taken."""
+    try:
+        settings = ApiSettings()
+    except ValidationError as error:
+        for one in error.errors(include_input=False, include_url=False):
+            name = f"EVAL_{'_'.join(map(str, one['loc'])).upper()}: " if one["loc"] else ""
+            sys.stderr.write(f"api: {name}{one['msg'].removeprefix('Value error, ')}\n")
+        return USAGE_ERROR
+    configure(settings.log_level)
+    uvloop.run(serve(settings))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

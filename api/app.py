@@ -1,0 +1,70 @@
+"""The application, put together. Importing this module, and calling `create_app`, does no work."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol, Self
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from api import problems
+from api.auth import Gate
+from api.edge import Edge, wants_text
+from api.openapi import describe
+from api.routes import docs
+from api.routes.evals import Evals
+from api.routes.jobs import Jobs
+from api.routes.meta import Meta
+from jobs.broker import Inbox, Submitter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from types import TracebackType
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from api.settings import ApiSettings
+
+
+class OpenableInbox(Inbox, Protocol):
+    """An inbox that reads while it is open."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
+def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox) -> FastAPI:
+    """Put the app together. Its lifespan opens the inbox; `app.state.draining` turns /readyz off."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with inbox:
+            yield
+
+    app = FastAPI(
+        title="Evalpool",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(Edge, gate=Gate(settings.tokens))],
+        exception_handlers=dict.fromkeys(problems.TABLE, _answer),
+        telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
+    )
+    app.state.draining = False
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    Evals(settings, submitter, inbox).install(app)
+    Jobs(settings, submitter, inbox).install(app)
+    Meta(submitter).install(app)
+    docs.install(app)
+    return app
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    return problems.response(problems.problem_of(error), as_text=wants_text(request.scope))

@@ -1,0 +1,97 @@
+"""Errors of the edge. They carry fields; `problems` chooses the words.
+
+ApiError
++-- InvalidRequest  fields of the body that cannot be taken
++-- TooLarge        the body, or one field of it, is over its bound
++-- WrongMediaType  the body is not plain application/json
++-- Unauthorized    no token, or a wrong one
++-- ForeignHost     asked under a foreign host name while no token is set
++-- UnknownJob      no such job, or its result expired
++-- NotReady        Redis or the workers are missing
++-- JobFailed       the job ended `internal`: ours, not the program's doing
++-- NoReply         the deadline passed and no result came
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobs.model import JobResult
+
+
+class FieldError(NamedTuple):
+    """What is wrong with one field. `message` never holds the field's value."""
+
+    field: str
+    message: str
+
+
+class ApiError(Exception):
+    """Root of this room's errors."""
+
+
+class InvalidRequest(ApiError):  # noqa: N818
+    """Fields of the request that cannot be taken."""
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        super().__init__(f"{len(errors)} invalid fields")
+        self.errors = tuple(errors)
+
+
+class TooLarge(ApiError):  # noqa: N818
+    """The body, or one field of it, is over its bound."""
+
+    def __init__(self, *, field: str, bound_bytes: int) -> None:
+        super().__init__(f"{field} is over {bound_bytes} bytes")
+        self.field, self.bound_bytes = field, bound_bytes
+
+
+class WrongMediaType(ApiError):  # noqa: N818
+    """The body is not plain application/json."""
+
+
+class Unauthorized(ApiError):  # noqa: N818
+    """No token (`presented` False), or a wrong one."""
+
+    def __init__(self, *, presented: bool) -> None:
+        super().__init__("wrong token" if presented else "no token")
+        self.presented = presented
+
+
+class ForeignHost(ApiError):  # noqa: N818
+    """Asked under a foreign host name while no token is set (a web page may have rebound its name to us)."""
+
+
+class UnknownJob(ApiError):  # noqa: N818
+    """No such job, or its result expired."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__("unknown job")
+        self.job_id = job_id
+
+
+class NotReady(ApiError):  # noqa: N818
+    """Redis or the workers are missing; `reason` says which."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class JobFailed(ApiError):  # noqa: N818
+    """The job ended `internal`: ours, not the program's doing."""
+
+    def __init__(self, result: JobResult) -> None:
+        super().__init__(f"job failed: {result.reason}")
+        self.result = result
+
+
+class NoReply(ApiError):  # noqa: N818
+    """The deadline passed and no result came."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__("no reply")
+        self.job_id = job_id

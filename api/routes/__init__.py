@@ -1,0 +1,1 @@
+"""Routes, one file per noun; each is a class that holds what its endpoints need."""

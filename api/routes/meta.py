@@ -1,0 +1,106 @@
+"""What operators and machines ask: alive, ready, metrics, environments."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from starlette.requests import Request  # noqa: TC002 (FastAPI reads the annotations)
+from starlette.responses import PlainTextResponse, Response
+
+from api import metrics
+from api.errors import NotReady
+from api.openapi import DirectRoute, answers
+from api.schemas import Environment, Environments, Health
+from jobs.errors import BrokerUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from fastapi import FastAPI
+    from pydantic import BaseModel
+
+    from jobs.broker import Submitter
+
+_PUBLIC: dict[str, Any] = {"security": []}
+
+
+class Meta:
+    """Endpoints about the service itself."""
+
+    def __init__(self, submitter: Submitter) -> None:
+        self._submitter = submitter
+
+    def install(self, app: FastAPI) -> None:
+        """Add the routes."""
+        _get(app, "/healthz", self.healthz, "Does the process live?", answers(200, Health))
+        _get(app, "/readyz", self.readyz, "Can it run programs?", answers(200, Health, 503))
+        _get(app, "/metrics", self.metrics, "For Prometheus", answers(200, "evalpool_broker_up 1.0\n"))
+        _get(
+            app,
+            "/v1/environments",
+            self.environments,
+            "Where programs can run",
+            answers(200, Environments, 401, 503),
+        )
+
+    async def healthz(self, _: Request) -> Response:
+        """Touches nothing but the event loop."""
+        return _shown(Health(status="ok"))
+
+    async def readyz(self, request: Request) -> Response:
+        """Redis answers, a worker lives, and this process is not leaving."""
+        if request.app.state.draining:
+            raise NotReady("This process is shutting down.")
+        await self._submitter.ping()
+        if not await self._submitter.workers():
+            raise NotReady("No worker has announced itself in the last seconds.")
+        return _shown(Health(status="ready"))
+
+    async def metrics(self, _: Request) -> Response:
+        """Lane gauges are asked for now; without Redis the scrape still works and says so."""
+        try:
+            metrics.show_lanes(await self._submitter.lane_stats())
+            metrics.WORKERS.set(len(await self._submitter.workers()))
+            metrics.BROKER_UP.set(1)
+        except BrokerUnavailable:
+            metrics.BROKER_UP.set(0)
+        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    async def environments(self, _: Request) -> Response:
+        """Sum over the workers that live."""
+        workers, slots = Counter[str](), Counter[str]()
+        for worker in await self._submitter.workers():
+            for name in worker.environments:
+                workers[name] += 1
+                slots[name] += worker.slots
+        offered = [Environment(name=name, workers=workers[name], slots=slots[name]) for name in sorted(workers)]
+        return _shown(Environments(environments=offered))
+
+
+def _get(
+    app: FastAPI,
+    path: str,
+    endpoint: Callable[[Request], Coroutine[Any, Any, Response]],
+    summary: str,
+    responses: dict[int | str, dict[str, Any]],
+) -> None:
+    text = "text/plain" in responses[200]["content"]
+    app.router.add_api_route(
+        path,
+        endpoint,
+        methods=["GET"],
+        tags=["service"],
+        summary=summary,
+        responses=responses,
+        response_class=PlainTextResponse if text else Response,
+        openapi_extra=None if path.startswith("/v1/") else _PUBLIC,
+        route_class_override=DirectRoute,
+    )
+
+
+def _shown(model: BaseModel) -> Response:
+    return Response(model.model_dump_json(), media_type="application/json")

@@ -1,0 +1,67 @@
+"""What an operator may set for the API: `EVAL_...` variables, read once, frozen; no repr shows a secret."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1 << 20
+
+
+class ApiSettings(BaseSettings):
+    """Settings of one api process. Raises pydantic's ValidationError, which names the setting."""
+
+    model_config = SettingsConfigDict(env_prefix="EVAL_", frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Where the lanes are. Secret, because it may hold a password."""
+    host: str = "127.0.0.1"
+    """Address to bind. Anything but loopback needs `token_auth`."""
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    token_auth: SecretStr = SecretStr("")
+    """Bearer tokens, comma-separated. Empty: no token is asked for, and only loopback is served."""
+    filename: str = "main.py"
+    """The file that the program becomes; no submitted file may have its name."""
+    default_timeout_s: PositiveFloat = 10.0
+    max_timeout_s: PositiveFloat = 60.0
+    """Above it a request is refused, not clamped."""
+    default_memory_bytes: PositiveInt = 256 * MIB
+    max_memory_bytes: PositiveInt = 1024 * MIB
+    max_body_bytes: PositiveInt = 32 * MIB
+    max_code_bytes: PositiveInt = MIB
+    max_stdin_bytes: PositiveInt = 8 * MIB
+    max_files: PositiveInt = 1_000
+    max_files_bytes: PositiveInt = 16 * MIB
+    """All submitted files together, decoded."""
+    output_bytes: PositiveInt = MIB
+    """Bound of stdout and of stderr, each."""
+    queue_timeout_s: PositiveFloat = 30.0
+    """How long a job may wait before it runs: its deadline is this plus its own time limit from now."""
+    drain_delay_s: Annotated[float, Field(ge=0)] = 0.0
+    """On SIGTERM: how long /readyz says 503 before the socket closes (load balancers need a few seconds)."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The bearer tokens that are let in."""
+        return tuple(token for part in self.token_auth.get_secret_value().split(",") if (token := part.strip()))
+
+    @model_validator(mode="after")
+    def _guarded(self) -> Self:
+        if not self.tokens and not _is_loopback(self.host):
+            raise ValueError(
+                f"EVAL_HOST={self.host} can be reached from elsewhere: set EVAL_TOKEN_AUTH, or bind 127.0.0.1"
+            )
+        if self.default_timeout_s > self.max_timeout_s or self.default_memory_bytes > self.max_memory_bytes:
+            raise ValueError("a default limit is above its maximum (EVAL_DEFAULT_..., EVAL_MAX_...)")
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

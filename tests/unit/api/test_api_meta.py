@@ -1,0 +1,187 @@
+"""Alive, ready, metrics, environments, the documents."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from api.app import create_app
+from jobs.errors import BrokerUnavailable
+
+if TYPE_CHECKING:
+    from api_fakes import FakeBroker
+
+    from api.settings import ApiSettings
+
+
+async def test_healthz_needs_nobody_else(client: httpx2.AsyncClient, broker: FakeBroker) -> None:
+    broker.fault = BrokerUnavailable()
+
+    assert (await client.get("/healthz")).json() == {"status": "ok"}
+
+
+async def test_readyz_needs_redis_a_worker_and_a_process_that_stays(broker: FakeBroker, settings: ApiSettings) -> None:
+    app = create_app(settings, broker, broker)
+    told: list[tuple[int, str]] = []
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://api") as client:
+
+        async def ask() -> None:
+            reply = await client.get("/readyz")
+            told.append((reply.status_code, reply.json().get("detail", "")))
+
+        await ask()
+        broker.fault = BrokerUnavailable()
+        await ask()
+        broker.fault, broker.announced = None, []
+        await ask()
+        app.state.draining = True
+        await ask()
+
+    assert told == [
+        (200, ""),
+        (503, "Redis did not answer in time. It is safe to send the request again."),
+        (503, "No worker has announced itself in the last seconds."),
+        (503, "This process is shutting down."),
+    ]
+
+
+async def test_the_lifespan_opens_and_closes_the_inbox(broker: FakeBroker, settings: ApiSettings) -> None:
+    app = create_app(settings, broker, broker)
+    async with app.router.lifespan_context(app):
+        assert broker.opened == 1
+
+    assert broker.opened == 0
+
+
+async def test_environments_are_summed_over_live_workers(client: httpx2.AsyncClient) -> None:
+    assert (await client.get("/v1/environments")).json() == {
+        "environments": [
+            {"name": "default", "workers": 2, "slots": 6},
+            {"name": "science", "workers": 1, "slots": 2},
+        ]
+    }
+
+
+async def samples(client: httpx2.AsyncClient) -> dict[tuple[str, tuple[str, ...]], float]:
+    reply = await client.get("/metrics")
+
+    assert (reply.status_code, reply.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    return {
+        (sample.name, tuple(sorted(sample.labels.values()))): sample.value
+        for family in text_string_to_metric_families(reply.text)
+        for sample in family.samples
+    }
+
+
+async def test_requests_are_measured_by_route_and_class_with_an_edge_at_the_target(
+    client: httpx2.AsyncClient,
+) -> None:
+    before = await samples(client)
+    await client.post("/v1/eval", json={"code": "1"})
+    await client.post("/v1/eval", json={})
+    await client.get("/v1/jobs/nope")
+    await client.get("/some/thing")
+    after = await samples(client)
+
+    def grown(*labels: str) -> float:
+        key = ("evalpool_request_seconds_count", tuple(sorted(labels)))
+        return after[key] - before.get(key, 0)
+
+    assert [
+        grown("/v1/eval", "2xx"),
+        grown("/v1/eval", "4xx"),
+        grown("/v1/jobs/{job_id}", "4xx"),
+        grown("other", "4xx"),
+    ] == [1, 1, 1, 1]
+    assert ("evalpool_request_seconds_bucket", tuple(sorted(("/v1/eval", "0.1", "2xx")))) in after
+    assert after["evalpool_requests_in_flight", ()] == 1
+    assert not [name for name, _ in after if name.endswith("_created")]
+
+
+async def test_lanes_are_asked_for_at_the_scrape_and_redis_may_be_away(
+    client: httpx2.AsyncClient, broker: FakeBroker
+) -> None:
+    up = await samples(client)
+    broker.fault = BrokerUnavailable()
+    down = await samples(client)
+
+    assert [
+        up["evalpool_lane_depth", ("single",)],
+        up["evalpool_lane_running", ("batch",)],
+        up["evalpool_lane_oldest_seconds", ("single",)],
+        up["evalpool_workers", ()],
+        up["evalpool_broker_up", ()],
+    ] == [7, 2, 0.25, 2, 1]
+    assert down["evalpool_broker_up", ()] == 0
+
+
+async def test_every_answer_forbids_sniffing(client: httpx2.AsyncClient) -> None:
+    for path in ("/healthz", "/nothing", "/docs", "/v1/eval", "/v1/environments"):
+        assert (await client.get(path)).headers["x-content-type-options"] == "nosniff"
+
+
+def _resolved(schema: dict[str, Any], document: dict[str, Any]) -> dict[str, Any]:
+    name = schema.get("$ref", "").removeprefix("#/components/schemas/")
+    return document["components"]["schemas"][name] if name else schema
+
+
+async def test_openapi_has_an_example_for_each_body_and_answer(client: httpx2.AsyncClient) -> None:
+    document = (await client.get("/openapi.json")).json()
+    operations = [
+        (f"{method} {path}", operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+    assert {name for name, _ in operations} == {
+        "post /v1/eval",
+        "post /",
+        "post /v1/jobs",
+        "get /v1/jobs/{job_id}",
+        "delete /v1/jobs/{job_id}",
+        "get /healthz",
+        "get /readyz",
+        "get /metrics",
+        "get /v1/environments",
+    }
+    for name, operation in operations:
+        told = [*operation["responses"].values(), *filter(None, [operation.get("requestBody")])]
+        contents = [content for one in told for content in one["content"].values()]
+
+        assert name.startswith("post") == ("requestBody" in operation), name
+        assert all("example" in c or _resolved(c["schema"], document).get("examples") for c in contents), name
+
+
+async def test_openapi_has_no_dangling_reference(client: httpx2.AsyncClient) -> None:
+    text = (await client.get("/openapi.json")).text
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+
+    assert {ref.rsplit("/")[-1] for ref in re.findall(r'"\$ref":"([^"]+)"', text)} <= set(schemas)
+
+
+async def test_docs_ask_no_other_host(client: httpx2.AsyncClient) -> None:
+    page = await client.get("/docs")
+    script = await client.get("/docs/docs.js")
+    policy = page.headers["content-security-policy"]
+
+    assert "//" not in page.text.replace("<!doctype html>", "")
+    assert not re.search(r"https?://", script.text)
+    assert "http" not in policy
+    assert policy.startswith("default-src 'none'")
+
+
+async def test_docs_serve_every_asset_they_name(client: httpx2.AsyncClient) -> None:
+    pytest.importorskip("fastapi_swagger", reason="the package that carries Swagger UI")
+    page = (await client.get("/docs")).text
+    replies = [await client.get(path) for path in re.findall(r'(?:src|href)="(/docs/[^"]+)"', page)]
+
+    assert [reply.status_code for reply in replies] == [200] * 4
+
+
+async def test_docs_serve_nothing_else(client: httpx2.AsyncClient) -> None:
+    for name in ("__init__.py", "..%2Fapp.py", "nope"):
+        assert (await client.get(f"/docs/{name}")).status_code == 404

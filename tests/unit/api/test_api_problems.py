@@ -1,0 +1,41 @@
+"""One table turns every error into a problem; nothing is left out and nothing leaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from api import problems
+from api.errors import ApiError
+from api.schemas import ProblemDocument
+from jobs.errors import JobsError
+from jobs.model import JobResult, Reason, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def leaves(cls: type[Exception]) -> Iterator[type[Exception]]:
+    for sub in cls.__subclasses__():
+        yield sub
+        yield from leaves(sub)
+
+
+def test_the_table_is_total() -> None:
+    assert {*leaves(ApiError), *leaves(JobsError)} <= set(problems.TABLE)
+
+
+@pytest.mark.parametrize("reason", [*Reason, None])
+def test_every_reason_has_its_problem(reason: Reason | None) -> None:
+    result = JobResult(job_id="j", status=Status.INTERNAL, reason=reason)
+    problem = problems.failure(result)
+
+    ProblemDocument.model_validate(problems.document(problem))
+    assert problem.status in {409, 422, 500, 503}
+
+
+def test_an_unknown_error_says_nothing_of_itself() -> None:
+    told = problems.document(problems.problem_of(RuntimeError("SECRET")))
+
+    assert (told["status"], "SECRET" in str(told)) == (500, False)
