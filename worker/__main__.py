@@ -1,0 +1,35 @@
+"""`python -m worker`: read settings, serve. Exit codes: 0 drained, 2 bad settings, 3 can never run a program."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import uvloop
+from pydantic import ValidationError
+
+from sandbox import SandboxUnavailable
+from worker.lifecycle import serve
+from worker.settings import WorkerSettings
+
+EXIT_SETTINGS, EXIT_NEVER = 2, 3
+
+
+def main() -> int:
+    """Run one worker process."""
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        sys.stderr.write(f"worker: {error}\n")
+        return EXIT_SETTINGS
+    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        uvloop.run(serve(settings))
+    except SandboxUnavailable as error:
+        sys.stderr.write(f"worker: this machine cannot run programs: {error}\n")
+        return EXIT_NEVER
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Leases what fits, starts it, finishes it. One task per running job; the loops around it are in `leases`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jobs.errors import BrokerUnavailable
+from jobs.model import Finish, Reason
+from worker.runner import fail
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from jobs.broker import WorkerBroker
+    from jobs.model import Delivery, JobResult
+    from worker.metrics import WorkerMetrics
+    from worker.runner import Runner
+
+log = logging.getLogger(__name__)
+_WAIT_S = 1.0
+_PAUSE_S = 0.2
+_CANCELLED_KEPT = 10_000
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Running:
+    """A job in a slot."""
+
+    delivery: Delivery
+    task: asyncio.Task[None]
+    lost: bool = False
+    """Its lease went to somebody else: drop the result."""
+
+
+class Consumer:
+    """The slots of one worker. `leases` renews and reclaims for it."""
+
+    def __init__(self, broker: WorkerBroker, runner: Runner, metrics: WorkerMetrics, *, slots: int) -> None:
+        self._broker, self._runner, self._metrics, self._slots = broker, runner, metrics, slots
+        self._running: dict[str, Running] = {}
+        self._cancelled: dict[str, None] = {}
+        self._room = asyncio.Event()
+        self._room.set()
+        self.draining = False
+
+    @property
+    def free(self) -> int:
+        """Slots without a job."""
+        return max(0, self._slots - len(self._running))
+
+    @property
+    def deliveries(self) -> Collection[Delivery]:
+        """What this worker holds leases of."""
+        return [running.delivery for running in self._running.values()]
+
+    async def consume(self) -> None:
+        """Lease and start jobs until `draining`."""
+        while not self.draining:
+            await self._room.wait()
+            # One slot stays for whoever waits for an answer, however long the batches' programs run.
+            batch = self.free - 1 if self._slots > 1 else self.free
+            try:
+                leased = await self._broker.lease(single=self.free, batch=max(0, batch), wait_s=_WAIT_S)
+            except BrokerUnavailable:
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            self.start(leased)
+
+    def start(self, deliveries: Iterable[Delivery]) -> None:
+        """Run leased jobs."""
+        for delivery in deliveries:
+            task = asyncio.get_running_loop().create_task(self._work(delivery))
+            self._running[delivery.entry_id] = Running(delivery=delivery, task=task)
+            self._metrics.leased(delivery)
+        self._settle()
+
+    def cancel(self, job_id: str) -> None:
+        """Kill a job that runs here; remember it in case it comes."""
+        self._cancelled[job_id] = None
+        if len(self._cancelled) > _CANCELLED_KEPT:
+            del self._cancelled[next(iter(self._cancelled))]
+        for running in self._running.values():
+            if running.delivery.job.id == job_id:
+                running.task.cancel()
+
+    def lose(self, deliveries: Iterable[Delivery]) -> None:
+        """Stop working on jobs that somebody else has by now."""
+        for delivery in deliveries:
+            running = self._running.get(delivery.entry_id)
+            if running is not None:
+                running.lost = True
+                running.task.cancel()
+
+    async def drain(self, patience_s: float) -> None:
+        """Lease no more; let what runs finish; give back what does not within `patience_s`."""
+        self.draining = True
+        tasks = {running.task: running for running in self._running.values()}
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=patience_s)
+            for task in pending:
+                tasks[task].lost = True
+                task.cancel()
+                await self._broker.release(tasks[task].delivery)
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _work(self, delivery: Delivery) -> None:
+        started_at = time.time()
+        try:
+            result = await self._result(delivery, started_at)
+            if result is not None:
+                await self._finish(delivery, result)
+        except Exception:
+            # A bug of ours: the lease runs out and the job runs elsewhere, or is dead-lettered by attempt.
+            log.exception("job failed", extra={"event": "job_failed", "job_id": delivery.job.id})
+        finally:
+            del self._running[delivery.entry_id]
+            self._settle()
+
+    async def _result(self, delivery: Delivery, started_at: float) -> JobResult | None:
+        try:
+            if delivery.job.id in self._cancelled:
+                return fail(delivery, Reason.CALLER, "cancelled before it ran", started_at)
+            if self._runner.is_poison(delivery):
+                return self._runner.poisoned(delivery)
+            return await self._runner.run(delivery)
+        except asyncio.CancelledError:
+            if self._running[delivery.entry_id].lost:
+                return None
+            return fail(delivery, Reason.CALLER, "cancelled while it ran", started_at)
+
+    async def _finish(self, delivery: Delivery, result: JobResult) -> None:
+        """Record the result, however long Redis is away: the lease tells whether it still counts."""
+        poison = result.reason is Reason.ATTEMPTS
+        while not self._running[delivery.entry_id].lost:
+            try:
+                finish = await (self._broker.dead_letter if poison else self._broker.finish)(delivery, result)
+            except BrokerUnavailable:
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            self._metrics.finished(delivery, result, stale=finish is Finish.STALE)
+            return
+
+    def _settle(self) -> None:
+        self._metrics.busy(len(self._running))
+        if self.free:
+            self._room.set()
+        else:
+            self._room.clear()

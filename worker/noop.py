@@ -1,0 +1,24 @@
+"""Stands in for the sandbox when the queue alone is measured (`EVAL_SANDBOX=noop`). Runs nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+from sandbox import RunReport
+
+if TYPE_CHECKING:
+    from sandbox import RunSpec
+
+
+class NoopSandbox:
+    """Answers every program with exit code 0 and no output."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return None
+
+    async def run(self, _: RunSpec) -> RunReport:
+        """Pretend."""
+        return RunReport(exit_code=0, signal=None)

@@ -1,0 +1,67 @@
+"""One delivery -> one result: judge the deadline, run, translate. Knows no broker."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from jobs.model import Reason, Status
+from sandbox import JailFailed, NotSupported
+from worker.translate import Timing, failure_of, result_of, spec_of
+
+if TYPE_CHECKING:
+    from jobs.model import Delivery, JobResult
+    from sandbox import RunReport, RunSpec
+
+log = logging.getLogger(__name__)
+_TRIES = 3
+
+
+class Runs(Protocol):
+    """The sandbox, or what stands in for it when the queue alone is measured."""
+
+    async def run(self, spec: RunSpec) -> RunReport:
+        """Run one program."""
+
+
+class Runner:
+    """Turns deliveries into results. Cancelling `run` kills the program."""
+
+    def __init__(self, sandbox: Runs, *, max_attempts: int) -> None:
+        self._sandbox, self._max_attempts = sandbox, max_attempts
+
+    def is_poison(self, delivery: Delivery) -> bool:
+        """Whether too many workers have died under this job already."""
+        return delivery.attempt > self._max_attempts
+
+    async def run(self, delivery: Delivery) -> JobResult:
+        """Run the job to its verdict; what is not the program's doing becomes `internal`, with a reason."""
+        leased_at = time.time()
+        for _ in range(_TRIES):
+            left_s = delivery.job.deadline_at - time.time()
+            if left_s <= 0:
+                return fail(delivery, Reason.EXPIRED, "the deadline passed before the job could run", leased_at)
+            wall_s = min(delivery.job.timeout_s, left_s)
+            try:
+                report = await self._sandbox.run(spec_of(delivery.job, wall_s=wall_s))
+            except NotSupported as error:
+                return fail(delivery, Reason.ENVIRONMENT, str(error), leased_at)
+            except JailFailed as error:
+                log.warning("run failed", extra={"event": "run_failed", "job_id": delivery.job.id, "why": str(error)})
+                continue
+            if report.timed_out and wall_s < delivery.job.timeout_s:
+                return fail(delivery, Reason.EXPIRED, "the deadline passed while the job ran", leased_at)
+            return result_of(delivery, report, Timing(leased_at=leased_at, finished_at=time.time()))
+        return fail(delivery, Reason.SANDBOX, "the sandbox failed repeatedly under this job", leased_at)
+
+    def poisoned(self, delivery: Delivery) -> JobResult:
+        """Result of a job that is not run any more."""
+        message = f"given up after {self._max_attempts} attempts: the workers died under it"
+        return fail(delivery, Reason.ATTEMPTS, message, time.time())
+
+
+def fail(delivery: Delivery, reason: Reason, message: str, leased_at: float) -> JobResult:
+    """Result of a job that came to no verdict, for `reason`."""
+    status = Status.CANCELLED if reason is Reason.CALLER else Status.INTERNAL
+    return failure_of(delivery, status, reason, message, Timing(leased_at=leased_at, finished_at=time.time()))

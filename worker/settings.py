@@ -1,0 +1,39 @@
+"""What an operator may set for a worker: `EVAL_...` variables, read once, frozen; no repr shows a secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class WorkerSettings(BaseSettings):
+    """Settings of one worker process. Raises pydantic's ValidationError, which names the setting."""
+
+    model_config = SettingsConfigDict(env_prefix="EVAL_", frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Where the lanes are. Secret, because it may hold a password."""
+    state_dir: Path = Path(".evalpool")
+    """The worker keeps its jails under `run/` here."""
+    environment_root: Path | None = None
+    """Virtual environment of the default environment; none: the bare interpreter, no packages."""
+    slots: PositiveInt = Field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)))
+    """Programs that run at the same time."""
+    warm: NonNegativeInt = 0
+    """Warm cells kept per tier; 0: as many as slots."""
+    cgroups: bool = True
+    """Limit memory and processes by cgroups where they are writable."""
+    zygote_cells: PositiveInt = 20_000
+    zygote_age_s: PositiveFloat = 3600.0
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Port of /metrics, /healthz and /readyz; 0 takes a free one."""
+    drain_s: PositiveFloat = 75.0
+    """On SIGTERM: how long running programs may finish before they are given back."""
+    sandbox: Literal["nsjail", "noop"] = "nsjail"
+    """`noop` runs nothing and answers at once: for measuring the queue, never for service."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,81 @@
+"""Job -> RunSpec, RunReport -> JobResult: the only file that speaks both languages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from jobs.model import Delivery, Job, JobResult, Reason, Status
+from sandbox import Ending, Limits, RunReport, RunSpec, ending_of
+
+_STATUS = {
+    Ending.OK: Status.OK,
+    Ending.FAILED: Status.ERROR,
+    Ending.WALL_TIME: Status.TIMEOUT,
+    Ending.CPU_TIME: Status.TIMEOUT,
+    Ending.MEMORY: Status.MEMORY,
+    Ending.OUTPUT: Status.OUTPUT,
+    Ending.SIGNALLED: Status.KILLED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """When a delivery was leased and finished: Unix times, seconds."""
+
+    leased_at: float
+    finished_at: float
+
+
+def spec_of(job: Job, *, wall_s: float) -> RunSpec:
+    """What the sandbox is to run; `wall_s` is the job's own limit or what its deadline leaves of it."""
+    return RunSpec(
+        code=job.code,
+        stdin=job.stdin.encode(),
+        files=job.files,
+        args=job.args,
+        env=job.env,
+        outputs=job.outputs,
+        interpreter_mode=job.interpreter_mode,
+        strace=job.strace,
+        merge_streams=job.merge_streams,
+        limits=Limits(wall_s=wall_s, memory_bytes=job.memory_bytes, output_bytes=job.output_bytes),
+    )
+
+
+def result_of(delivery: Delivery, report: RunReport, timing: Timing) -> JobResult:
+    """What the caller is told of a program that ran."""
+    return JobResult(
+        job_id=delivery.job.id,
+        status=_STATUS[ending_of(report)],
+        stdout=report.stdout.decode(errors="replace"),
+        stderr=report.stderr.decode(errors="replace"),
+        exit_code=report.exit_code,
+        signal=report.signal,
+        stdout_truncated=report.stdout_truncated,
+        stderr_truncated=report.stderr_truncated,
+        files=report.files,
+        wall_ms=report.usage.wall_s * 1000,
+        cpu_ms=report.usage.cpu_s * 1000,
+        memory_bytes=report.usage.memory_bytes,
+        queue_ms=_queue_ms(delivery, timing),
+        run_ms=(timing.finished_at - timing.leased_at) * 1000,
+        attempt=delivery.attempt,
+        warm=report.warm,
+    )
+
+
+def failure_of(delivery: Delivery, status: Status, reason: Reason, message: str, timing: Timing) -> JobResult:
+    """What the caller is told of a job whose program did not run, or not to its end."""
+    return JobResult(
+        job_id=delivery.job.id,
+        status=status,
+        reason=reason,
+        message=message,
+        queue_ms=_queue_ms(delivery, timing),
+        run_ms=(timing.finished_at - timing.leased_at) * 1000,
+        attempt=delivery.attempt,
+    )
+
+
+def _queue_ms(delivery: Delivery, timing: Timing) -> float:
+    return max(0.0, timing.leased_at - delivery.job.submitted_at) * 1000
