@@ -135,7 +135,7 @@ def _settings() -> Settings:
 
 
 def _become(*arguments: str) -> NoReturn:
-    os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, *arguments])
 
 
 def _fail(sentence: str, *, code: int = 1) -> NoReturn:

@@ -137,9 +137,12 @@ def _require_ensurepip() -> None:
 
 
 def _pip(state: Path, target: Path, *arguments: str) -> None:
-    """Install into `target` with the service venv's pip; shows one line of progress per package."""
+    """Install into `target`, with the pip of the service's venv; shows one line of progress per package."""
     options = ["--no-deps", "--no-cache-dir", "--only-binary=:all:", "--disable-pip-version-check"]
-    pip = [str(state / "venv" / "bin" / "python"), "-m", "pip", "--python", str(target / "bin" / "python")]
+    # An installed evalctl has no venv in the state folder: it is in one itself.
+    ours = state / "venv" / "bin" / "python"
+    python = str(ours if ours.exists() else sys.executable)
+    pip = [python, "-m", "pip", "--python", str(target / "bin" / "python")]
     total = sum(_counts(Path(a)) for a in arguments if a.endswith(".lock"))
     _run(state, [*pip, "install", "--no-input", "--progress-bar=off", *options, *arguments], packages=total)
 
@@ -180,9 +183,10 @@ def _counted(lines: Iterable[str], packages: int) -> Iterator[str]:
     """Pass pip's lines on, showing each package on the terminal."""
     done = 0
     for line in lines:
-        if packages and line.startswith("Collecting "):
+        # pip says "Processing" of a wheel in a folder of this machine.
+        if packages and line.startswith(("Collecting ", "Processing ")):
             done += 1
-            _step(f"  {done}/{packages} {line.split()[1]}")
+            _step(f"  {done}/{packages} {Path(line.split()[1]).name}")
         elif packages and line.startswith("Installing collected"):
             _step("  unpacking")
         yield line

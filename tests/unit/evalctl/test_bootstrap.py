@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evalctl import bootstrap
+from evalctl.guards import sole_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def empty_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An environment with nothing to install, so that no index is asked; yields its lock."""
+    monkeypatch.setattr(bootstrap, "_ENVIRONMENTS", tmp_path)
+    lock = tmp_path / "default.lock"
+    lock.write_text("")
+    umask = os.umask(0o077)
+    yield lock
+    os.umask(umask)
+
+
+def test_an_environment_is_made_once_per_lock(empty_environment: Path, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    first = bootstrap.ensure_environment(state)
+    made_at = (first / ".complete").stat().st_mtime_ns
+
+    assert bootstrap.ensure_environment(state) == first
+    assert (first / ".complete").stat().st_mtime_ns == made_at
+    empty_environment.write_text("# another lock\n")
+    assert bootstrap.ensure_environment(state) != first
+
+
+@pytest.mark.usefixtures("empty_environment")
+def test_an_interrupted_environment_is_made_anew(tmp_path: Path) -> None:
+    root = bootstrap.environment_root(tmp_path / "state")
+    (root / "lib").mkdir(parents=True)
+    (root / "lib" / "half-written").touch()
+    bootstrap.ensure_environment(tmp_path / "state")
+
+    assert not (root / "lib" / "half-written").exists()
+    answer = subprocess.run([root / "bin/python", "-c", "print(1)"], capture_output=True, text=True, check=True)
+    assert answer.stdout == "1\n"
+
+
+@pytest.mark.usefixtures("empty_environment")
+def test_an_environment_has_no_pip_and_is_readable_whatever_the_umask(tmp_path: Path) -> None:
+    root = bootstrap.ensure_environment(tmp_path / "state")
+
+    assert not list(root.rglob("pip"))
+    assert all(path.stat().st_mode & 0o004 for path in root.rglob("*"))
+
+
+def test_a_failed_installation_says_where_and_leaves_no_marker(empty_environment: Path, tmp_path: Path) -> None:
+    empty_environment.write_text("evalpool-no-such-package==1 --hash=sha256:" + "0" * 64 + "\n")
+    with pytest.raises(bootstrap.BootstrapError, match=r"setup\.log ends with:\n[^$]*evalpool-no-such-package"):
+        bootstrap.ensure_environment(tmp_path / "state")
+
+    assert not (bootstrap.environment_root(tmp_path / "state") / ".complete").exists()
+
+
+def test_a_python_without_ensurepip_is_told_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+
+    with pytest.raises(bootstrap.BootstrapError, match=r"apt install python3\.\d+-venv"):
+        bootstrap.ensure_venv(tmp_path, dev=False)
+
+
+def test_clean_removes_ours_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("venv/bin/python", "run/valkey.sock", "token", "somebody's thesis"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    bootstrap.clean(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["somebody's thesis"]
+
+
+def test_clean_refuses_while_evalpool_runs(tmp_path: Path) -> None:
+    with sole_owner(tmp_path), pytest.raises(bootstrap.BootstrapError, match="stop it first"):
+        bootstrap.clean(tmp_path)
+
+    assert (tmp_path / "run").exists()
+
+
+def test_the_locks_name_no_host_and_no_machine() -> None:
+    locks = [*bootstrap.CHECKOUT.glob("requirements*.lock"), *bootstrap.CHECKOUT.glob("sandbox/environments/*.lock")]
+
+    assert len(locks) >= 3
+    assert [lock.name for lock in locks if "//" in lock.read_text() or "--index" in lock.read_text()] == []
