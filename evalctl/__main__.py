@@ -56,15 +56,11 @@ def run_command(
         list[str] | None,
         typer.Option(metavar="[NAME=]PATH", help="A file the program finds beside it; repeatable."),
     ] = None,
-    stdin: Annotated[
-        Path | None, typer.Option(help="File that the program reads as stdin; - for ours.")
-    ] = None,
+    stdin: Annotated[Path | None, typer.Option(help="File that the program reads as stdin; - for ours.")] = None,
     output: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Bring back; repeatable.")] = None,
     output_dir: Annotated[Path, typer.Option(help="Where files that come back are written.")] = Path(),
     environment: Annotated[str | None, typer.Option(help="Environment to run in.")] = None,
-    strace: Annotated[
-        bool, typer.Option("--strace", help="Append a report of system calls to stderr.")
-    ] = False,
+    strace: Annotated[bool, typer.Option("--strace", help="Append a report of system calls to stderr.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole result as JSON.")] = False,
 ) -> None:
     """Run a program on the server and exit as it did (124 timeout, 123 output, 137 memory, 125 no result)."""
@@ -98,13 +94,13 @@ def doctor_command(*, as_json: Annotated[bool, typer.Option("--json", help="For 
 @app.command("api")
 def api_command() -> None:
     """Become an API process (settings: EVAL_*)."""
-    _become("-m", "api")
+    _become("-P", "-m", "api")
 
 
 @app.command("worker")
 def worker_command() -> None:
     """Become a worker process (settings: EVAL_*)."""
-    _become("-m", "worker")
+    _become("-P", "-m", "worker")
 
 
 @app.command("bench", context_settings=_PASS_ON)

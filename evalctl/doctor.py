@@ -79,9 +79,7 @@ def _walls() -> Iterator[Check]:
 def _python() -> Check:
     version = ".".join(map(str, sys.version_info[:3]))
     level = Level.PASS if sys.version_info >= (3, 11) else Level.FAIL
-    return Check(
-        name="python", level=level, detail=f"{version} ({sys.base_prefix})", fix="install Python >= 3.11"
-    )
+    return Check(name="python", level=level, detail=f"{version} ({sys.base_prefix})", fix="install Python >= 3.11")
 
 
 def _redis(settings: Settings) -> Check:
@@ -128,9 +126,7 @@ def _environment(settings: Settings) -> Check:
     root = settings.environment_root or bootstrap.environment_root(settings.state_dir)
     if (root / "bin" / "python").exists():
         return Check(name="environment", level=Level.PASS, detail=str(root))
-    return Check(
-        name="environment", level=Level.WARN, detail=f"{root} is not installed yet", fix="make setup"
-    )
+    return Check(name="environment", level=Level.WARN, detail=f"{root} is not installed yet", fix="make setup")
 
 
 def _table(checks: list[Check]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,8 @@ class Settings:
     """A server elsewhere, for `evalctl run`; None: the one on `host` and `port`."""
     token: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)
+    drain_s: float = 20.0
+    """How long a worker may finish what runs when it is told to stop: somebody waits in the terminal."""
     metrics_port: int = 0
     """Of the first worker, the others follow; 0: any free ones."""
     environment_root: Path | None = None
@@ -47,6 +50,7 @@ class Settings:
             url=(env.get("EVAL_URL") or "").rstrip("/") or None,
             token=next(filter(None, tokens), None),
             redis_url=env.get("EVAL_REDIS_URL") or None,
+            drain_s=_seconds("EVAL_DRAIN_S", env.get("EVAL_DRAIN_S") or "20"),
             metrics_port=_port("EVAL_METRICS_PORT", env.get("EVAL_METRICS_PORT") or "0", lowest=0),
             environment_root=Path(root) if root else None,
         )
@@ -96,3 +100,13 @@ def _port(name: str, text: str, *, lowest: int) -> int:
     if not text.isdecimal() or not lowest <= int(text) < 1 << 16:
         raise SettingsError(f"{name} must be a port number, not {text!r}")
     return int(text)
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise SettingsError(f"{name} must be a number of seconds above zero, not {text!r}")
+    return value

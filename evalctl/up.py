@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _REDIS_START_S = 20.0
 _READY_S = 120.0
 """A first start reads the preloaded packages from a cold disk."""
+_SLACK_S = 10.0
+"""To end in, beyond what a process has to finish."""
 _SELF_CHECK = {"code": "print(1+1)"}
 
 
@@ -123,7 +125,7 @@ async def _boot(supervisor: Supervisor, plan: Plan) -> float:
 
 def _redis_child(plan: Plan, server: valkey.PrivateServer) -> ChildSpec:
     log = plan.settings.run_dir / "valkey.log"
-    return ChildSpec(name="redis", argv=server.argv, env=child_environment(), log=log, grace_s=10)
+    return ChildSpec(name="redis", argv=server.argv, env=child_environment(), log=log, grace_s=_SLACK_S)
 
 
 def _worker_child(plan: Plan, number: int) -> ChildSpec:
@@ -131,19 +133,23 @@ def _worker_child(plan: Plan, number: int) -> ChildSpec:
     env = _service_environment(plan) | {
         "EVAL_ENVIRONMENT_ROOT": str(plan.environment_root),
         "EVAL_METRICS_PORT": str(port + number - 1 if port else 0),
+        "EVAL_DRAIN_S": str(plan.settings.drain_s),
     }
     log = plan.settings.run_dir / f"worker-{number}.log"
-    return ChildSpec(name=f"worker-{number}", argv=_python("worker"), env=env, log=log, grace_s=30)
+    return ChildSpec(
+        name=f"worker-{number}", argv=_python("worker"), env=env, log=log, grace_s=plan.settings.drain_s + _SLACK_S
+    )
 
 
 def _api_child(plan: Plan) -> ChildSpec:
     env = _service_environment(plan) | {"EVAL_HOST": plan.settings.host, "EVAL_PORT": str(plan.settings.port)}
     log = plan.settings.run_dir / "api.log"
-    return ChildSpec(name="api", argv=_python("api"), env=env, log=log, grace_s=15)
+    return ChildSpec(name="api", argv=_python("api"), env=env, log=log, grace_s=_SLACK_S)
 
 
 def _python(module: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module)
+    # -P: a folder called `api` or `worker` where we were started is none of ours.
+    return (sys.executable, "-P", "-m", module)
 
 
 def _service_environment(plan: Plan) -> dict[str, str]:

@@ -37,6 +37,12 @@ def test_a_port_that_is_none_is_named(port: str) -> None:
         Settings.from_env({"EVAL_PORT": port})
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
+def test_a_drain_that_is_no_time_is_named(seconds: str) -> None:
+    with pytest.raises(SettingsError, match="EVAL_DRAIN_S"):
+        Settings.from_env({"EVAL_DRAIN_S": seconds})
+
+
 def test_secrets_do_not_show() -> None:
     shown = repr(Settings.from_env({"EVAL_TOKEN_AUTH": "hidden", "EVAL_REDIS_URL": "redis://:hidden@h"}))
 
