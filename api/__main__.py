@@ -35,7 +35,7 @@ async def serve(settings: ApiSettings) -> None:
 
 
 def main() -> int:
-    """Exit codes: 0 after a drain, 2 for settings that cannot be used, 1 for a port that is taken."""
+    """Exit codes: 0 after a drain, 2 for settings that cannot be used, 3 for an address that cannot be bound."""
     try:
         settings = ApiSettings()
     except ValidationError as error:

@@ -63,9 +63,9 @@ class EvalRequest(BaseModel):
     files: Annotated[
         dict[str, str | FileContent],
         Field(description="Relative path -> content, put beside the program. At most 1,000, together 16 MiB."),
-    ] = Field(default={})
-    args: Annotated[list[str], Field(description="`sys.argv[1:]`.")] = Field(default=[])
-    env: Annotated[dict[str, str], Field(description="Environment variables.")] = Field(default={})
+    ] = Field(default_factory=dict)
+    args: Annotated[list[str], Field(description="`sys.argv[1:]`.")] = Field(default_factory=list)
+    env: Annotated[dict[str, str], Field(description="Environment variables.")] = Field(default_factory=dict)
     environment: Annotated[str, Field(description="Where to run; /v1/environments lists them.")] = "default"
     timeout_s: Annotated[
         float | None,
@@ -74,7 +74,7 @@ class EvalRequest(BaseModel):
     memory_bytes: Annotated[
         int | None, Field(description="Of the whole program: 16 MiB to 1 GiB; by default 256 MiB.")
     ] = None
-    outputs: Annotated[list[str], Field(description="Globs of files to bring back.")] = Field(default=[])
+    outputs: Annotated[list[str], Field(description="Globs of files to bring back.")] = Field(default_factory=list)
     interpreter_mode: Annotated[bool, Field(description="Echo bare expressions, as the prompt does.")] = False
     strace: Annotated[bool, Field(description="Run under strace; its report is added to stderr.")] = False
 
@@ -85,7 +85,7 @@ class TextEvalRequest(BaseModel):
     model_config = _shape(code="1 + 1", interpreter_mode=True)
 
     code: str
-    files: Annotated[dict[str, str], Field(description="Relative path -> text.")] = Field(default={})
+    files: Annotated[dict[str, str], Field(description="Relative path -> text.")] = Field(default_factory=dict)
     strace: bool = False
     interpreter_mode: bool = False
 
@@ -149,7 +149,7 @@ class ProblemDocument(BaseModel):
     status: int
     detail: str
     safe_to_retry: bool
-    errors: list[InvalidField] = Field(default=[])
+    errors: list[InvalidField] = Field(default_factory=list)
     job_id: str | None = None
     retry_after_s: int | None = None
 

@@ -1,15 +1,23 @@
-"""A worker and its broker in one object: answers each submitted job through a function."""
+"""What the api is tested with: a worker and its broker in one object, and a server that tells its port."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from api.server import Server
 from jobs.model import Job, JobResult, JobState, Lane, LaneStats, Status, Submission, WorkerInfo
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
+
+    from fastapi import FastAPI
+
+    from api.settings import ApiSettings
+
+TOKEN = "s3cret-token"
 
 
 def printed(job: Job, text: str = "hi\n") -> JobResult:
@@ -104,3 +112,15 @@ class FakeBroker:
 
     async def depth(self, lane: Lane) -> int:  # noqa: ARG002
         return 9
+
+
+class ListeningServer(Server):
+    """The real server; tells its port once it listens."""
+
+    def __init__(self, app: FastAPI, settings: ApiSettings) -> None:
+        super().__init__(app, settings)
+        self.listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set_result(self.servers[0].sockets[0].getsockname()[1])

@@ -90,11 +90,14 @@ def test_a_refused_start_is_one_clear_line(monkeypatch: pytest.MonkeyPatch, caps
     code, (_, told) = main(), capsys.readouterr()
     monkeypatch.setenv("EVAL_HOST", "127.0.0.1")
     monkeypatch.setenv("EVAL_PORT", "none")
-    code_port, (_, told_port) = main(), capsys.readouterr()
+    monkeypatch.setenv("EVAL_REDIS_URL", "http://:secret@host")
+    code_more, (_, told_more) = main(), capsys.readouterr()
 
-    assert (code, code_port) == (2, 2)
+    assert (code, code_more) == (2, 2)
     assert told == "api: EVAL_HOST=0.0.0.0 can be reached from elsewhere: set EVAL_TOKEN_AUTH, or bind 127.0.0.1\n"
-    assert told_port.startswith("api: EVAL_PORT: ")
+    assert "api: EVAL_REDIS_URL: must start with redis://, rediss:// or unix://\n" in told_more
+    assert "api: EVAL_PORT: " in told_more
+    assert "secret" not in told_more
 
 
 @pytest.fixture
