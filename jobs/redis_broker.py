@@ -161,9 +161,7 @@ class RedisWorkerBroker(_RedisGauges):
     async def release(self, delivery: Delivery) -> None:
         self._held.discard(delivery.entry_id)
         with redis_errors():
-            await self._with_groups(
-                lambda: self._scripts.release(self._owned(delivery), attempts=delivery.attempt - 1)
-            )
+            await self._with_groups(lambda: self._scripts.release(self._owned(delivery), attempts=delivery.attempt - 1))
 
     async def dead_letter(self, delivery: Delivery, result: JobResult) -> Finish:
         reason = result.message or result.reason or result.status
@@ -275,9 +273,7 @@ def _delivery(row: Row) -> Delivery:
         earlier, data = int(row.fields[b"attempt"]), row.fields[b"job"]
     except (KeyError, ValueError) as error:
         raise WireError(f"not an entry of ours: {error}") from error
-    return Delivery(
-        job=wire.decode_job(data), lane=row.lane, entry_id=row.entry_id, attempt=earlier + row.times
-    )
+    return Delivery(job=wire.decode_job(data), lane=row.lane, entry_id=row.entry_id, attempt=earlier + row.times)
 
 
 def _lane_stats(waiting: int, running: int, age_ms: int) -> LaneStats:

@@ -130,9 +130,7 @@ class Scripts:
     async def release(self, owned: Owned, *, attempts: int) -> bool:
         """Whether the worker still owned the entry. `attempts`: leases that count."""
         names = [self._keys.lane(owned.lane)]
-        return bool(
-            await self._release(self._client, names, [keys.GROUP, owned.worker, owned.entry_id, attempts])
-        )
+        return bool(await self._release(self._client, names, [keys.GROUP, owned.worker, owned.entry_id, attempts]))
 
     async def stats(self, lane: Lane) -> tuple[int, int, int]:
         """How many wait, how many run, age in milliseconds of the oldest that waits."""

@@ -47,6 +47,16 @@ async def tail(connections: Connections, stream: str, *, start: str) -> AsyncIte
         yield entries
 
 
+async def stop(reader: asyncio.Task[None]) -> None:
+    """Cancel a task that reads Redis, until it has ended. Once may not be enough.
+
+    redis-py uses `wait_for`, which until Python 3.12 swallows a cancel that comes as it is just done.
+    """
+    while not reader.done():
+        reader.cancel()
+        await asyncio.wait([reader], timeout=0.05)
+
+
 async def _read(client: Client, stream: str, last: str) -> list[Entry]:
     reply: Any = await client.xread({stream: last}, count=_COUNT, block=int(MAX_BLOCK_S * 1000))
     return [Entry(entry_id.decode(), fields) for entry_id, fields in reply.get(stream.encode(), ())]

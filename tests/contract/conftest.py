@@ -1,0 +1,103 @@
+"""One rig per broker: the same promises are tested on each."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs.memory_broker import MemoryBroker
+from jobs.model import Job, JobResult, Lane, Status
+from jobs.redis_broker import RedisSubmitter, RedisWorkerBroker
+from jobs.redis_inbox import RedisInbox
+from jobs.settings import BrokerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from jobs.broker import Inbox, Submitter, WorkerBroker
+    from jobs.connect import Connections
+
+SETTINGS = BrokerSettings(lease_s=0.3, lane_bounds={Lane.SINGLE: 4, Lane.BATCH: 8}, result_ttl_s=100, prefix="contract")
+
+
+class MemoryRig:
+    """Time passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+        self.submitter: Submitter = MemoryBroker(SETTINGS, clock=lambda: self.now)
+        self.inbox: Callable[[], Inbox] = self.submitter.inbox
+        self.worker: Callable[[str], WorkerBroker] = self.submitter.worker
+
+    async def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+    async def dead(self) -> list[tuple[str, str]]:
+        return [(job.id, reason) for job, reason in self.submitter.dead]
+
+
+class RedisRig:
+    """Time passes."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+        self.submitter: Submitter = RedisSubmitter(connections, SETTINGS)
+
+    def inbox(self) -> Inbox:
+        return RedisInbox(self.connections, SETTINGS)
+
+    def worker(self, name: str) -> WorkerBroker:
+        return RedisWorkerBroker(self.connections, SETTINGS, worker=name)
+
+    async def pass_time(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def dead(self) -> list[tuple[str, str]]:
+        entries = await self.connections.commands.xrange("{contract}:dead")
+        return [(fields[b"id"].decode(), fields[b"reason"].decode()) for _, fields in entries]
+
+
+Rig = MemoryRig | RedisRig
+
+
+@pytest.fixture
+async def redis_rig(connections) -> AsyncIterator[RedisRig]:
+    yield RedisRig(connections)
+    await assert_keys_expire(connections)
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def rig(request, connections) -> AsyncIterator[Rig]:
+    yield MemoryRig() if request.param == "memory" else RedisRig(connections)
+    await assert_keys_expire(connections)
+
+
+async def assert_keys_expire(connections: Connections) -> None:
+    """Fail the test that leaves a key without a TTL."""
+    forever = {b"{contract}:" + name for name in (b"lane:single", b"lane:batch", b"dead", b"cancels")}
+    async for key in connections.commands.scan_iter():
+        assert key in forever or await connections.commands.ttl(key) > 0, key
+
+
+@pytest.fixture
+def make_job() -> Callable[..., Job]:
+    numbers = itertools.count(1)
+
+    def make(**fields: object) -> Job:
+        now = time.time()
+        defaults = {"id": f"job-{next(numbers)}", "code": "print(1)", "submitted_at": now, "deadline_at": now + 30}
+        return Job(**(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def result_of() -> Callable[..., JobResult]:
+    def result(job: Job, **fields: object) -> JobResult:
+        return JobResult(**({"job_id": job.id, "status": Status.OK, "stdout": "1\n"} | fields))
+
+    return result

@@ -1,0 +1,229 @@
+"""What only the broker on Redis has to promise."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+
+import pytest
+
+from jobs import redis_broker, tail, wire
+from jobs.connect import connect
+from jobs.errors import BrokerUnavailable
+from jobs.model import Finish, JobState, Lane, Submission
+from jobs.redis_broker import RedisSubmitter
+from jobs.settings import BrokerSettings
+
+SINGLE = "{contract}:lane:single"
+LEASE_S = 0.3
+
+
+@pytest.fixture
+async def mortal_rig(mortal_valkey, redis_rig):
+    """A rig on a server that may be killed."""
+    connections = connect(mortal_valkey.url)
+    yield type(redis_rig)(connections)
+    await connections.aclose()
+
+
+async def run_one(worker, job, result):
+    """Have the worker lease the job and finish it."""
+    [delivery] = await worker.lease(single=1, batch=1, wait_s=5)
+    assert delivery.job.id == job.id
+    return await worker.finish(delivery, result)
+
+
+@pytest.mark.parametrize("data", ["kept", "lost"])
+async def test_a_killed_server_is_survived_by_who_waits(mortal_rig, mortal_valkey, make_job, result_of, data):
+    worker = mortal_rig.worker("a")
+    async with mortal_rig.inbox() as inbox:
+        first, second = make_job(reply_to=inbox.id), make_job(reply_to=inbox.id)
+        await mortal_rig.submitter.submit(first)
+        assert await run_one(worker, first, result_of(first)) is Finish.RECORDED
+        feed = worker.cancellations()
+        next_cancel = asyncio.create_task(anext(feed))
+        lease = asyncio.create_task(worker.lease(single=1, batch=1, wait_s=5))
+        await asyncio.sleep(0.1)
+
+        mortal_valkey.kill()
+        if data == "lost":
+            shutil.rmtree(mortal_valkey.folder / "appendonlydir")
+        mortal_valkey.start()
+        future = inbox.expect(second.id)
+        assert await mortal_rig.submitter.submit(second) is Submission.ACCEPTED
+        await mortal_rig.submitter.cancel("job-9")
+
+        [delivery] = await lease
+        assert delivery.job == second
+        assert await worker.finish(delivery, result_of(second)) is Finish.RECORDED
+        assert result_of(second) == await asyncio.wait_for(future, 5)
+        assert await asyncio.wait_for(next_cancel, 5) == "job-9"
+        await feed.aclose()
+
+
+async def test_a_job_leased_before_the_server_died_is_finished_after(mortal_rig, mortal_valkey, make_job, result_of):
+    worker = mortal_rig.worker("a")
+    leased, queued = make_job(keep_result=True), make_job()
+    await mortal_rig.submitter.submit(leased)
+    [delivery] = await worker.lease(single=1, batch=1, wait_s=1)
+    await mortal_rig.submitter.submit(queued)
+
+    mortal_valkey.kill()
+    mortal_valkey.start()
+
+    assert await worker.finish(delivery, result_of(leased)) is Finish.RECORDED
+    assert await mortal_rig.submitter.state(leased.id) is JobState.DONE
+    assert await run_one(worker, queued, result_of(queued)) is Finish.RECORDED
+
+
+async def test_wiped_data_is_survived_by_who_waits(redis_rig, valkey, make_job, result_of):
+    worker = redis_rig.worker("a")
+    async with redis_rig.inbox() as inbox:
+        lost = make_job(reply_to=inbox.id)
+        await redis_rig.submitter.submit(lost)
+        [delivery] = await worker.lease(single=1, batch=1, wait_s=1)
+        lease = asyncio.create_task(worker.lease(single=1, batch=1, wait_s=5))
+        await asyncio.sleep(0.05)
+
+        valkey.client.flushall()
+        valkey.client.script_flush()
+
+        assert await worker.finish(delivery, result_of(lost)) is Finish.STALE
+        assert [delivery] == await worker.renew([delivery])
+        await worker.release(delivery)
+        assert await worker.reclaim(limit=8) == []
+        job = make_job(reply_to=inbox.id)
+        future = inbox.expect(job.id)
+        await redis_rig.submitter.submit(job)
+        [delivery] = await lease
+        await worker.finish(delivery, result_of(job))
+        assert result_of(job) == await asyncio.wait_for(future, 2)
+
+
+async def test_an_inbox_hears_a_new_server_whose_clock_is_behind(redis_rig, valkey, make_job, result_of, monkeypatch):
+    """Stream ids are times: behind an id of the old server, those of the new one would not be seen."""
+    monkeypatch.setattr(tail, "MAX_BLOCK_S", 0.1)
+    worker = redis_rig.worker("a")
+    async with redis_rig.inbox() as inbox:
+        ahead = f"{int(time.time() + 3600) * 1000}-0"
+        old = {"id": "old", "result": wire.encode(result_of(make_job()))}
+        valkey.client.xadd(f"{{contract}}:inbox:{inbox.id}", old, id=ahead)
+        await asyncio.sleep(0.05)
+        assert inbox.late_replies == 1
+        valkey.client.flushall()
+        job = make_job(reply_to=inbox.id)
+        future = inbox.expect(job.id)
+        await redis_rig.submitter.submit(job)
+
+        await run_one(worker, job, result_of(job))
+
+        assert result_of(job) == await asyncio.wait_for(future, 2)
+
+
+async def test_a_lane_removed_by_an_operator_comes_back(redis_rig, valkey, make_job):
+    worker = redis_rig.worker("a")
+    assert await worker.lease(single=1, batch=1, wait_s=0) == []
+    valkey.client.delete("{contract}:lane:batch")
+    await redis_rig.submitter.submit(single := make_job())
+
+    assert [single] == [delivery.job for delivery in await worker.lease(single=2, batch=2, wait_s=0)]
+    await redis_rig.submitter.submit(batch := make_job(lane=Lane.BATCH))
+    assert [batch] == [delivery.job for delivery in await worker.lease(single=2, batch=2, wait_s=1)]
+
+
+async def test_no_server_is_broker_unavailable(tmp_path, make_job):
+    connections = connect(f"unix://{tmp_path}/none")
+    submitter = RedisSubmitter(connections, BrokerSettings())
+
+    for call in (submitter.ping(), submitter.submit(make_job())):
+        with pytest.raises(BrokerUnavailable):
+            await call
+    await connections.aclose()
+
+
+async def test_what_nobody_can_decode_is_dead_lettered_and_stops_nobody(redis_rig, valkey, make_job):
+    worker = redis_rig.worker("a")
+    newer = wire.encode(make_job()).replace(b"\x92\x01", b"\x92\x02", 1)
+    for fields in ({"job": b"\xc1", "attempt": 0}, {"job": newer, "attempt": 0}, {"hello": "world"}):
+        valkey.client.xadd(SINGLE, fields)
+    await redis_rig.submitter.submit(job := make_job())
+
+    deliveries = []
+    while not deliveries:
+        deliveries = await worker.lease(single=2, batch=2, wait_s=1)
+
+    assert [job] == [delivery.job for delivery in deliveries]
+    assert await redis_rig.submitter.depth(Lane.SINGLE) == 1
+    dead = [fields for _, fields in valkey.client.xrange("{contract}:dead")]
+    assert [newer] == [fields[b"job"] for fields in dead if b"version 2" in fields[b"reason"]]
+    assert len(dead) == 3
+
+
+async def test_a_dead_lettered_job_can_be_read_back(redis_rig, valkey, make_job, result_of):
+    worker = redis_rig.worker("a")
+    await redis_rig.submitter.submit(job := make_job(lane=Lane.BATCH))
+    [delivery] = await worker.lease(single=1, batch=1, wait_s=1)
+
+    await worker.dead_letter(delivery, result_of(job, message="3 workers died"))
+
+    [(_, fields)] = valkey.client.xrange("{contract}:dead")
+    assert wire.decode_job(fields.pop(b"job")) == job
+    assert fields == {
+        b"id": job.id.encode(),
+        b"lane": b"batch",
+        b"reason": b"3 workers died",
+        b"attempt": b"0",
+    }
+
+
+async def test_an_entry_deleted_by_an_operator_is_not_reclaimed_for_ever(redis_rig, valkey, make_job):
+    await redis_rig.submitter.submit(make_job())
+    [delivery] = await redis_rig.worker("a").lease(single=1, batch=1, wait_s=1)
+    valkey.client.xdel(SINGLE, delivery.entry_id)
+    await redis_rig.pass_time(LEASE_S + 0.05)
+
+    assert await redis_rig.worker("b").reclaim(limit=8) == []
+    assert valkey.client.xpending(SINGLE, "workers")["pending"] == 0
+
+
+async def test_only_gone_workers_that_hold_nothing_are_forgotten(redis_rig, valkey, make_job, monkeypatch):
+    monkeypatch.setattr(redis_broker, "_SWEEP_EVERY_S", 0.0)
+    monkeypatch.setattr(redis_broker, "_GONE_MS", 20)
+    await redis_rig.submitter.submit(make_job())
+    for name in ("holds", "idle"):
+        await redis_rig.worker(name).lease(single=1, batch=1, wait_s=0.01)
+    await redis_rig.pass_time(0.05)
+
+    await redis_rig.worker("sweeper").reclaim(limit=0)
+
+    assert [consumer["name"] for consumer in valkey.client.xinfo_consumers(SINGLE, "workers")] == [b"holds"]
+    assert valkey.client.xpending(SINGLE, "workers")["pending"] == 1
+
+
+async def test_an_inbox_does_not_grow_with_what_it_has_read(redis_rig, valkey, make_job, result_of):
+    worker = redis_rig.worker("a")
+    async with redis_rig.inbox() as inbox:
+        for _ in range(200):
+            job = make_job(reply_to=inbox.id)
+            future = inbox.expect(job.id)
+            await redis_rig.submitter.submit(job)
+            await run_one(worker, job, result_of(job))
+            await asyncio.wait_for(future, 2)
+
+        assert valkey.client.xlen(f"{{contract}}:inbox:{inbox.id}") <= 64
+        assert inbox.late_replies == 0
+
+
+async def test_a_saturating_batch_does_not_delay_single_jobs(redis_rig, make_job):
+    """However the worker found its last job, the next single job is in its next lease."""
+    worker = redis_rig.worker("a")
+    waiting = asyncio.create_task(worker.lease(single=1, batch=1, wait_s=2))
+    await asyncio.sleep(0.05)
+    for _ in range(8):
+        await redis_rig.submitter.submit(make_job(lane=Lane.BATCH))
+    await waiting
+
+    for _ in range(3):
+        await redis_rig.submitter.submit(job := make_job())
+        assert job in [delivery.job for delivery in await worker.lease(single=1, batch=1, wait_s=2)]

@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import pytest
+
+from jobs.connect import connect
+from jobs.keys import Keys
+from jobs.model import Lane
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("redis://user:secret@127.0.0.1:6379/2", "redis://127.0.0.1:6379/2"),
+        ("rediss://:secret@cache.example:6380", "rediss://cache.example:6380"),
+        ("unix:///run/valkey.sock?db=1&password=secret", "unix:///run/valkey.sock"),
+    ],
+)
+async def test_connections_tell_where_they_lead_and_no_password(url, address):
+    connections = connect(url)
+
+    assert connections.address == address
+    assert "secret" not in repr(connections)
+    await connections.aclose()
+
+
+def test_another_kind_of_url_is_refused():
+    with pytest.raises(ValueError, match="scheme"):
+        connect("http://127.0.0.1")
+
+
+def test_every_key_is_under_one_hash_tag():
+    names = Keys("pool")
+    every = [names.lane(lane) for lane in Lane]
+    every += [name("x") for name in (names.job, names.waiters, names.inbox, names.worker)]
+    every += [names.workers, names.cancels, names.dead]
+
+    assert all(name.startswith("{pool}:") for name in every)
+    assert len(every) == len(set(every))
