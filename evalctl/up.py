@@ -94,18 +94,18 @@ async def _serve(plan: Plan, children_lock: int) -> int:
             supervisor.ready = True
             _announce(plan, check_s=check_s, start_s=time.monotonic() - started_at)
             await supervisor.until_ended()
+    _say("stopped")
     return 0
 
 
 @contextlib.asynccontextmanager
 async def _supervised(children_lock: int) -> AsyncIterator[Supervisor]:
-    """Supervise, and say so when the stopping begins and ends."""
+    """Supervise, and say so when the stopping begins."""
     async with Supervisor(inherit=(children_lock,), report=_say) as supervisor:
         try:
             yield supervisor
         finally:
             _say("stopping")
-    _say("stopped")
 
 
 async def _boot(supervisor: Supervisor, plan: Plan) -> float:
