@@ -12,6 +12,7 @@ PYTEST_ARGS ?=
 export EVAL_STATE_DIR := $(STATE)
 # Bytecode, like everything else that is not source, stays in the state folder.
 export PYTHONPYCACHEPREFIX := $(STATE)/pycache
+export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/cache/hypothesis
 
 .PHONY: up setup setup-dev test lint type bench doctor clean python
 

@@ -218,6 +218,8 @@ def main() -> None:
             ensure_environment(options.state)
     except (BootstrapError, OSError) as error:
         sys.exit(f"evalpool: {error}")
+    except KeyboardInterrupt:
+        sys.exit("evalpool: interrupted; the next start takes it up again")
 
 
 if __name__ == "__main__":

@@ -82,7 +82,12 @@ async def test_a_child_that_dies_is_started_again_and_that_is_said() -> None:
 
 
 async def test_the_exit_code_that_means_never_ends_everything_with_the_childs_last_sentence() -> None:
-    dies = "import sys; print('noise', flush=True); sys.stderr.write('this machine cannot jail: no user namespaces\\n'); sys.exit(3)"
+    dies = """
+        import sys
+        print("noise", flush=True)
+        print("this machine cannot jail: no user namespaces", file=sys.stderr)
+        sys.exit(3)
+    """
     async with Supervisor(report=print) as supervisor:
         supervisor.ready = True
         supervisor.start(child("bystander", LEAVES_ITS_PID), child("worker-1", dies))
