@@ -37,7 +37,8 @@ class Job:
     """One program, and what the cell needs besides to run it."""
 
     header: dict[str, Any]
-    """"args", "env", "files" (paths), "interpreter_mode", "strace", "merge_streams", "outputs" (bool), "rlimits"."""
+    """"args", "env", "files" (paths), "interpreter_mode", "strace", "merge_streams", "outputs" (bool), "rlimits",
+    "data_bytes" (private memory on top of what the cell has, None: no bound but the cgroup's)."""
     blobs: list[bytes]
     channel: socket.socket
     python: str
@@ -55,6 +56,8 @@ def run(job: Job) -> NoReturn:
         os.dup2(1, 2)
     for name, value in header["rlimits"].items():
         _lower(getattr(resource, f"RLIMIT_{name}"), value)
+    if header["data_bytes"] is not None:
+        _lower(resource.RLIMIT_DATA, _data_bytes() + header["data_bytes"])
     environ = {**job.environ, **header["env"]}
     if header["strace"] or any(name.startswith(_START_ONLY) for name in header["env"]):
         _execute(job.python, header, environ)
@@ -109,6 +112,12 @@ def _lower(limit: int, value: int) -> None:
     _, hard = resource.getrlimit(limit)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(limit, (value, hard))
+
+
+def _data_bytes() -> int:
+    """Private writable memory of this process, touched or not."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[5]) * resource.getpagesize()
 
 
 def _call(source: bytes, *, interpreter_mode: bool) -> int:

@@ -7,6 +7,8 @@ Control channel (one per jail, SOCK_SEQPACKET, one JSON object per packet):
     zygote -> host   {"op": "failed", "why": text}          cannot boot, then exits
     host -> zygote   {"op": "fork", "cell", "slot", "trace"} + descriptors (see `cell.Seat.fds`)
     host -> zygote   {"op": "kill", "cell"}                 end the cell and all its descendants
+    host -> zygote   {"op": "watch", "cell", "bytes"}       no cgroup here: end the cell when it uses more memory
+    zygote -> host   {"op": "oom", "cell"}                  it did and is being ended; its exit follows
     zygote -> host   {"op": "exit", "cell", "status", "cpu_s", "peak_bytes"}   the program is dead (wait status)
     zygote -> host   {"op": "gone", "cell"}                 its whole pid namespace is dead; the slot is free
 

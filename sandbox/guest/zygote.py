@@ -16,7 +16,7 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from sandbox.guest import cell, linux, protocol
+from sandbox.guest import cell, linux, protocol, watch
 
 _CONTROL_FD = 3
 
@@ -52,17 +52,22 @@ class Zygote:
         self._children: dict[int, _Child] = {}
         self._by_pidfd: dict[int, tuple[_Child, int]] = {}
         self._networks: dict[int, int] = {}
+        self._watch = watch.Watch()
         self._own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
         self._own_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def serve(self) -> None:
         """Serve the host until it closes the channel."""
         while True:
-            for fd, _ in self._poll.poll():
+            for fd, _ in self._poll.poll(self._watch.tick_ms):
                 if fd == self._control.fileno():
                     self._command()
                 else:
                     self._reap(fd)
+            for cell_id in self._watch.exceeded():
+                self._watch.drop(cell_id)
+                self._tell(op="oom", cell=cell_id)
+                self._kill(cell_id)
 
     def _command(self) -> None:
         data, fds, _, _ = socket.recv_fds(self._control, protocol.PACKET_BYTES, 16, socket.MSG_CMSG_CLOEXEC)
@@ -73,6 +78,8 @@ class Zygote:
             self._fork(message, fds)
         elif message["op"] == "kill":
             self._kill(message["cell"])
+        elif message["op"] == "watch":
+            self._watch_cell(message["cell"], message["bytes"])
 
     def _fork(self, message: dict[str, int], fds: list[int]) -> None:
         network = self._network(message["slot"])
@@ -111,12 +118,18 @@ class Zygote:
         if child is not None:
             os.kill(child.init, signal.SIGKILL)  # the kernel then kills everything in its pid namespace
 
+    def _watch_cell(self, cell_id: int, bound_bytes: int) -> None:
+        child = self._children.get(cell_id)
+        if child is not None:
+            self._watch.add(cell_id, child.init, bound_bytes)
+
     def _reap(self, pidfd: int) -> None:
         child, pid = self._by_pidfd.pop(pidfd)
         self._poll.unregister(pidfd)
         os.close(pidfd)
         _, status, usage = os.wait4(pid, 0)
         if pid == child.init:
+            self._watch.drop(child.cell)
             del self._children[child.cell]
             self._tell(op="gone", cell=child.cell)
             return

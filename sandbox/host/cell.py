@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _END_S = 10.0
 """After a kill, the longest wait for the end of a program before its whole jail is killed."""
+_RESERVED_BYTES = (64 << 20) * (1 + (os.cpu_count() or 1))
+"""Without a cgroup: room for memory that is asked for and hardly touched, such as stacks and OpenBLAS's buffers
+per processor. RLIMIT_DATA is the second line: one huge request is a MemoryError, growth is seen by the watch first."""
 
 
 class Cell:
@@ -44,7 +47,7 @@ class Cell:
             future.add_done_callback(_mark_retrieved)
         self._exit: CellExit | None = None
         self._directory = -1
-        self._cancelled = self._timed_out = self._overflowed = False
+        self._cancelled = self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False) -> None:
         """Order the fork. Raises OSError if the jail does not take the order."""
@@ -77,11 +80,10 @@ class Cell:
             capture.bound = limits.output_bytes
             if on_output is not None:
                 capture.on_chunk = lambda chunk, name=name: on_output(name, chunk)
-        if self._group is not None:
-            self._group.limit_memory(limits.memory_bytes)
         started = time.perf_counter()
         timer = self._loop.call_later(limits.wall_s, self._time_out)
         try:
+            self._limit_memory(limits.memory_bytes)
             await self._send(spec)
             self._feed.start(spec.stdin)
             await self._done
@@ -117,6 +119,10 @@ class Cell:
         if not self.warm.done():
             self.warm.set_exception(JailFailed("the cell died before it was warm"))
         self._progress()
+
+    def out_of_memory(self) -> None:
+        """The zygote's watch found it over its limit."""
+        self._out_of_memory = True
 
     def gone(self) -> None:
         """Nothing of the cell is left: its slot is free."""
@@ -169,6 +175,12 @@ class Cell:
         if self._exit is None:
             self.jail.lose()
 
+    def _limit_memory(self, limit_bytes: int) -> None:
+        if self._group is not None:
+            self._group.limit_memory(limit_bytes)
+        else:
+            self.jail.watch(self.id, limit_bytes)
+
     async def _send(self, spec: RunSpec) -> None:
         frame = _frame(spec, memory_limited=self._group is not None)
         try:
@@ -190,7 +202,7 @@ class Cell:
             timed_out=self._timed_out,
             cancelled=self._cancelled,
             cpu_exceeded=code == -signal.SIGXCPU,
-            oom_killed=group.oom_kills > 0 if group else False,
+            oom_killed=group.oom_kills > 0 if group else self._out_of_memory,
             output_exceeded=self._overflowed,
             stdout=self._out.data,
             stderr=self._err.data,
@@ -228,7 +240,7 @@ def _frame(spec: RunSpec, *, memory_limited: bool) -> bytes:
         "merge_streams": spec.merge_streams,
         "outputs": bool(spec.outputs),
         "rlimits": rlimits,
-        "data_bytes": None if memory_limited else limits.memory_bytes,
+        "data_bytes": None if memory_limited else 2 * limits.memory_bytes + _RESERVED_BYTES,
     }
     return protocol.pack_job(header, [spec.code.encode(), *spec.files.values()])
 

@@ -45,6 +45,9 @@ class Resident(Protocol):
     def exited(self, facts: CellExit) -> None:
         """The program is dead."""
 
+    def out_of_memory(self) -> None:
+        """It used more than its watch allowed and is being killed."""
+
     def gone(self) -> None:
         """Nothing of the cell is left."""
 
@@ -120,6 +123,10 @@ class Jail:
         except OSError:  # a zygote that does not take orders is not to be trusted with what it runs
             self.lose()
 
+    def watch(self, cell_id: int, memory_bytes: int) -> None:
+        """Have a cell's memory watched where no cgroup does it. Raises OSError."""
+        self._control.send(json.dumps({"op": "watch", "cell": cell_id, "bytes": memory_bytes}).encode())
+
     async def close(self) -> None:
         """Kill everything in the jail and remove its folder."""
         self.lose()
@@ -150,7 +157,11 @@ class Jail:
                 resident.gone()
             return
         resident = self._residents.get(message["cell"])
-        if resident is not None:
+        if resident is None:
+            return
+        if message["op"] == "oom":
+            resident.out_of_memory()
+        else:
             facts = CellExit(status=message["status"], cpu_s=message["cpu_s"], peak_bytes=message["peak_bytes"])
             resident.exited(facts)
 
