@@ -34,22 +34,32 @@ def load_policy() -> dict[str, Any]:
 
 
 @cache
-def compile_policy(*, trace: bool) -> bytes:
-    """BPF program of the policy; with `trace`, of the one for traced cells. Raises SandboxUnavailable."""
+def compile_policy(*, trace: bool, counted: bool) -> bytes:
+    """BPF program of the policy; with `trace`, of the one for traced cells.
+
+    `counted` tells whether a cgroup counts the cell's memory. Raises SandboxUnavailable.
+    """
     library = _library()
     context = ctypes.c_void_p(library.seccomp_init(_ERRNO | errno.EPERM))
     try:
         _check(library.seccomp_attr_set(context, _ATTR_BAD_ARCH, _KILL_PROCESS), "bad architecture")
         _check(library.seccomp_attr_set(context, _ATTR_OPTIMIZE, 2), "optimise")
-        _fill(library, context, load_policy(), trace=trace)
+        _fill(library, context, load_policy(), allowed_calls(trace=trace, counted=counted))
         return _export(library, context)
     finally:
         library.seccomp_release(context)
 
 
-def _fill(library: ctypes.CDLL, context: ctypes.c_void_p, policy: dict[str, Any], *, trace: bool) -> None:
+def allowed_calls(*, trace: bool, counted: bool) -> frozenset[str]:
+    """Names of the calls that are allowed whatever their arguments."""
+    policy = load_policy()
     groups = [*policy["allow"], *([policy["trace"]] if trace else [])]
-    for name in (name for group in groups for name in group["calls"].split()):
+    uncounted = set() if counted else set(policy["counted"]["calls"].split())
+    return frozenset(name for group in groups for name in group["calls"].split()) - uncounted
+
+
+def _fill(library: ctypes.CDLL, context: ctypes.c_void_p, policy: dict[str, Any], allowed: frozenset[str]) -> None:
+    for name in sorted(allowed):
         _rule(library, context, _ALLOW, name)
     for name in policy["enosys"]["calls"].split():
         _rule(library, context, _ERRNO | errno.ENOSYS, name)

@@ -19,8 +19,8 @@ _VARIABLES = {
 }
 
 
-def walls_for(config: SandboxConfig, environment: Environment, *, own_uids: bool) -> dict[str, Any]:
-    """Build the `walls` part of the boot message (see `guest.cell.Walls`)."""
+def walls_for(config: SandboxConfig, environment: Environment, *, own_uids: bool, counted: bool) -> dict[str, Any]:
+    """Build the `walls` part of the boot message (see `guest.cell.Walls`); `counted`: cgroups count memory."""
     cell = config.cell
     return {
         "own_uids": own_uids,
@@ -33,8 +33,8 @@ def walls_for(config: SandboxConfig, environment: Environment, *, own_uids: bool
             "MEMLOCK": 1 << 20,
             "MSGQUEUE": 1 << 20,
         },
-        "filter": base64.b64encode(compile_policy(trace=False)).decode(),
-        "trace_filter": base64.b64encode(compile_policy(trace=True)).decode(),
+        "filter": base64.b64encode(compile_policy(trace=False, counted=counted)).decode(),
+        "trace_filter": base64.b64encode(compile_policy(trace=True, counted=counted)).decode(),
         "environ": {**_VARIABLES, **environment.variables},
         "python": PYTHON,
         "nice": cell.nice,
