@@ -11,13 +11,17 @@ import random
 import resource
 import socket
 import sys
+import threading
 from dataclasses import dataclass
+from typing import Any
 
 from sandbox.guest import linux, program, protocol
 
 _UNMAPPED_ROOT_UID = 10000
 """Uid of every cell where only one uid can be mapped, and the first one where a range can."""
 _CHANNEL_FD = 3
+NAMESPACES = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
+"""What the zygote makes anew for each cell, before the fork."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +32,27 @@ class Walls:
     """A uid of its own for each slot (range mapping); else a nested user namespace with one uid."""
     tmpfs: str
     """Mount options of the cell's one tmpfs: size and inodes."""
-    rlimits: dict[str, int]
-    """Name without RLIMIT_ -> hard and soft value."""
-    filter: str
-    """Seccomp program, base64 of classic BPF."""
-    trace_filter: str
-    """The same for cells that may trace their own children (`strace`)."""
+    rlimits: list[tuple[int, int]]
+    """(RLIMIT_ number, hard and soft value)."""
+    filter: linux.SeccompFilter
+    trace_filter: linux.SeccompFilter
+    """For cells that may trace their own children (`strace`)."""
     environ: dict[str, str]
     python: str
     nice: int
+
+    @classmethod
+    def from_message(cls, message: dict[str, Any]) -> Walls:
+        """Make what the host sent ready to use, once, so that no cell has to."""
+        rlimits = []
+        for name, value in message.pop("rlimits").items():
+            number = getattr(resource, f"RLIMIT_{name}")
+            _, hard = resource.getrlimit(number)
+            rlimits.append((number, value if hard == resource.RLIM_INFINITY else min(value, hard)))
+        filters = {
+            name: linux.SeccompFilter(base64.b64decode(message.pop(name))) for name in ("filter", "trace_filter")
+        }
+        return cls(rlimits=rlimits, **filters, **message)
 
 
 @dataclass(frozen=True)
@@ -71,7 +87,7 @@ def live(seat: Seat, walls: Walls) -> None:
         for source, target in ((stdin, 0), (stdout, 1), (stderr, 2)):
             os.dup2(source, target)
         os.closerange(_CHANNEL_FD + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        linux.load_seccomp(base64.b64decode(walls.trace_filter if seat.trace else walls.filter))
+        linux.load_seccomp(walls.trace_filter if seat.trace else walls.filter)
         channel.sendall(protocol.WARM)
     except BaseException as error:  # noqa: BLE001  whatever it was, the host must hear it and the cell must die
         channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
@@ -88,7 +104,7 @@ def _join(cgroups: list[int]) -> None:
 
 def _isolate(seat: Seat, walls: Walls) -> None:
     linux.setns(seat.network, linux.CLONE_NEWNET)
-    linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS | linux.CLONE_NEWCGROUP)
+    linux.unshare(linux.CLONE_NEWCGROUP)  # after joining its cgroups, which become the root of what it sees
     uid = _UNMAPPED_ROOT_UID + (seat.slot if walls.own_uids else 0)
     _mounts(uid if walls.own_uids else 0, walls.tmpfs)
     _limit(walls.rlimits)
@@ -125,12 +141,9 @@ def _mounts(owner: int, tmpfs: str) -> None:
     linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC, "hidepid=2,subset=pid")
 
 
-def _limit(rlimits: dict[str, int]) -> None:
-    for name, value in rlimits.items():
-        limit = getattr(resource, f"RLIMIT_{name}")
-        _, hard = resource.getrlimit(limit)
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (bound, bound))
+def _limit(rlimits: list[tuple[int, int]]) -> None:
+    for number, value in rlimits:
+        resource.setrlimit(number, (value, value))
 
 
 def _nest(uid: int) -> None:
@@ -143,8 +156,9 @@ def _nest(uid: int) -> None:
 
 
 def _reseed() -> None:
-    """Give this cell random state of its own; a fork inherits its parent's (`random` reseeds itself)."""
+    """Give this cell random state and a thread id of its own; a fork inherits its parent's."""
     random.seed()
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]  # noqa: SLF001  fork changed it
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:
         numpy_random.seed()

@@ -53,7 +53,8 @@ class Zygote:
         self._by_pidfd: dict[int, tuple[_Child, int]] = {}
         self._networks: dict[int, int] = {}
         self._watch = watch.Watch()
-        self._own_pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        self._home = os.pidfd_open(_spawn_init())
+        """A process that does nothing but stay in the jail's own namespaces, so that one call leads back there."""
         self._own_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
     def serve(self) -> None:
@@ -83,11 +84,15 @@ class Zygote:
 
     def _fork(self, message: dict[str, int], fds: list[int]) -> None:
         network = self._network(message["slot"])
-        init = self._start_init()
-        program = os.fork()
+        # The cell's namespaces are made here and entered by its init too. If the program alone held them, its
+        # exit would be told only after they are torn down (more than a millisecond for the mounts).
+        linux.unshare(cell.NAMESPACES)
+        init = _spawn_init()
+        program = linux.fork()
         if program == 0:
             seat = cell.Seat(slot=message["slot"], trace=bool(message["trace"]), network=network, fds=fds)
             cell.live(seat, self._boot.walls)  # does not return
+        linux.setns(self._home, cell.NAMESPACES)
         for fd in fds:
             os.close(fd)
         child = _Child(message["cell"], program, init)
@@ -96,12 +101,6 @@ class Zygote:
             pidfd = os.pidfd_open(pid)
             self._by_pidfd[pidfd] = (child, pid)
             self._poll.register(pidfd, select.POLLIN)
-
-    def _start_init(self) -> int:
-        # A second unshare(CLONE_NEWPID) fails with EINVAL unless the namespace for children is our own again.
-        linux.setns(self._own_pidns, linux.CLONE_NEWPID)
-        linux.unshare(linux.CLONE_NEWPID)
-        return os.posix_spawn("/evalpool/bin/init", ["init"], {})
 
     def _network(self, slot: int) -> int:
         """Network namespace of a slot: made once, entered by the slot's cells one after another."""
@@ -146,6 +145,10 @@ class Zygote:
         self._control.send(json.dumps(message).encode())
 
 
+def _spawn_init() -> int:
+    return os.posix_spawn("/evalpool/bin/init", ["init"], {})
+
+
 def _preload(names: list[str]) -> None:
     for name in names:
         importlib.import_module(name)
@@ -159,7 +162,7 @@ def main() -> None:
     control = socket.socket(fileno=_CONTROL_FD)
     control.set_inheritable(False)
     message = json.loads(control.recv(protocol.PACKET_BYTES))
-    boot = Boot(message["preload"], cell.Walls(**message["walls"]))
+    boot = Boot(message["preload"], cell.Walls.from_message(message["walls"]))
     try:
         cell.pose_as_program()
         _preload(boot.preload)

@@ -45,4 +45,6 @@ def nsjail_argv(rootfs: RootFs, *, uid_range: bool, environ: Mapping[str, str]) 
         argv += ["--bindmount", f"/dev/{device}"]
     for name, value in environ.items():
         argv += ["--env", f"{name}={value}"]
+    # Lazy binding would look the same symbols up again in every cell.
+    argv += ["--env", "LD_BIND_NOW=1"]
     return [*argv, "--", PYTHON, "-c", _BOOT]
