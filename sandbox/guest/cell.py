@@ -107,7 +107,6 @@ def _isolate(seat: Seat, walls: Walls) -> None:
     linux.unshare(linux.CLONE_NEWCGROUP)  # after joining its cgroups, which become the root of what it sees
     uid = _UNMAPPED_ROOT_UID + (seat.slot if walls.own_uids else 0)
     _mounts(uid if walls.own_uids else 0, walls.tmpfs)
-    _limit(walls.rlimits)
     os.setsid()
     os.nice(walls.nice)
     if walls.own_uids:
@@ -116,6 +115,8 @@ def _isolate(seat: Seat, walls: Walls) -> None:
         os.setresuid(uid, uid, uid)
     else:
         _nest(uid)
+    # Not before: a user namespace takes its maker's RLIMIT_NPROC as the bound of all that it and its siblings run.
+    _limit(walls.rlimits)
     linux.drop_capabilities()
     # A change of uid makes /proc/self unreadable to its owner; subprocess and multiprocessing list it.
     linux.prctl(linux.PR_SET_DUMPABLE, 1)

@@ -110,8 +110,9 @@ def _send_directory(channel: socket.socket) -> None:
 
 def _lower(limit: int, value: int) -> None:
     _, hard = resource.getrlimit(limit)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(limit, (value, hard))
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard - 1)
+    # The hard limit too, or the program raises it again. CPU: SIGXCPU, then SIGKILL for who ignores that.
+    resource.setrlimit(limit, (value, value + 1))
 
 
 def _data_bytes() -> int:

@@ -201,7 +201,7 @@ class Cell:
             signal=-code if code < 0 else None,
             timed_out=self._timed_out,
             cancelled=self._cancelled,
-            cpu_exceeded=code == -signal.SIGXCPU,
+            cpu_exceeded=_cpu_exceeded(code, self._exit.cpu_s, spec.limits.cpu_s),
             oom_killed=group.oom_kills > 0 if group else self._out_of_memory,
             output_exceeded=self._overflowed,
             stdout=self._out.data,
@@ -226,6 +226,11 @@ class Cell:
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
+
+
+def _cpu_exceeded(code: int, cpu_s: float, limit_s: float | None) -> bool:
+    # Both numbers: a program may send itself the signal, or may have ignored it until the hard limit's SIGKILL.
+    return limit_s is not None and code in (-signal.SIGXCPU, -signal.SIGKILL) and cpu_s >= limit_s
 
 
 def _frame(spec: RunSpec, *, memory_limited: bool) -> bytes:
