@@ -47,6 +47,8 @@ class Sandbox:
     async def __aenter__(self) -> Self:
         """Boot every tier. Raises SandboxUnavailable: the machine cannot jail, or a preload failed."""
         self.config.run_dir.mkdir(parents=True, exist_ok=True)
+        if self.hierarchy is not None:
+            self.hierarchy.sweep()
         wanted = self.config.warm or self.config.slots
         tiers = self.environment.tiers
         count = self.config.slots + wanted * len(tiers) + _SPARE * len(tiers)
@@ -99,7 +101,7 @@ class Sandbox:
         async def boot() -> Jail:
             folder = self.config.run_dir / f"{tier.name}-{next(self._folders)}"
             counted = self.hierarchy is not None
-            walls: dict[str, Any] = walls_for(self.config, self.environment, own_uids=self._own_uids, counted=counted)
+            walls: dict[str, Any] = walls_for(self.config, own_uids=self._own_uids, counted=counted)
             return await Jail.start(folder, self.environment, tier, walls, timeout_s=self.config.boot_timeout_s)
 
         return Pool(tier.name, wanted=wanted, slots=self._slots, config=self.config, boot=boot)

@@ -37,7 +37,6 @@ class Walls:
     filter: linux.SeccompFilter
     trace_filter: linux.SeccompFilter
     """For cells that may trace their own children (`strace`)."""
-    environ: dict[str, str]
     python: str
     nice: int
 
@@ -49,10 +48,8 @@ class Walls:
             number = getattr(resource, f"RLIMIT_{name}")
             _, hard = resource.getrlimit(number)
             rlimits.append((number, value if hard == resource.RLIM_INFINITY else min(value, hard)))
-        filters = {
-            name: linux.SeccompFilter(base64.b64decode(message.pop(name))) for name in ("filter", "trace_filter")
-        }
-        return cls(rlimits=rlimits, **filters, **message)
+        filters = [linux.SeccompFilter(base64.b64decode(message.pop(name))) for name in ("filter", "trace_filter")]
+        return cls(rlimits=rlimits, filter=filters[0], trace_filter=filters[1], **message)
 
 
 @dataclass(frozen=True)
@@ -65,14 +62,6 @@ class Seat:
     """Descriptor of the slot's network namespace."""
     fds: list[int]
     """Channel, stdin, stdout, stderr, then the `cgroup.procs` files to join."""
-
-
-def pose_as_program() -> None:
-    """Make the interpreter look as `python3 main.py` in the working directory would see it."""
-    os.chdir(program.WORK)
-    sys.argv = [program.MAIN]
-    sys.orig_argv = ["python3", program.MAIN]
-    sys.path[0] = program.WORK
 
 
 def live(seat: Seat, walls: Walls) -> None:
@@ -93,7 +82,7 @@ def live(seat: Seat, walls: Walls) -> None:
         channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
         os._exit(1)
     header, blobs = _receive(channel)
-    program.run(program.Job(header, blobs, channel, walls.python, walls.environ))
+    program.run(program.Job(header, blobs, channel, walls.python))
 
 
 def _join(cgroups: list[int]) -> None:
@@ -168,7 +157,7 @@ def _reseed() -> None:
         sympy_random.seed(None)
 
 
-def _receive(channel: socket.socket) -> tuple[dict[str, object], list[bytes]]:
+def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[bytes]]:
     head, body = protocol.unpack_head(_exactly(channel, protocol.HEAD_BYTES))
     return protocol.unpack_job(_exactly(channel, head), _exactly(channel, body))
 

@@ -11,7 +11,6 @@ import atexit
 import builtins
 import gc
 import importlib.machinery
-import linecache
 import os
 import resource
 import signal
@@ -42,7 +41,23 @@ class Job:
     blobs: list[bytes]
     channel: socket.socket
     python: str
-    environ: dict[str, str]
+
+
+_preloaded = 0
+"""Number of modules that a program finds loaded, `__main__` aside."""
+
+
+def pose() -> None:
+    """In the zygote, before the first fork: look as an interpreter that was just started on the program."""
+    global _preloaded  # noqa: PLW0603  one interpreter, one count
+    os.chdir(WORK)
+    os.environ.pop("LD_BIND_NOW", None)  # ours, see host.nsjail
+    sys.argv = [MAIN]
+    sys.orig_argv = ["python3", MAIN]
+    sys.path[0] = WORK
+    for name in [name for name in sys.modules if name == "__main__" or name.startswith("sandbox")]:
+        del sys.modules[name]
+    _preloaded = len(sys.modules)
 
 
 def run(job: Job) -> NoReturn:
@@ -58,15 +73,11 @@ def run(job: Job) -> NoReturn:
         _lower(getattr(resource, f"RLIMIT_{name}"), value)
     if header["data_bytes"] is not None:
         _lower(resource.RLIMIT_DATA, _data_bytes() + header["data_bytes"])
-    environ = {**job.environ, **header["env"]}
+    os.environ.update(header["env"])
     if header["strace"] or any(name.startswith(_START_ONLY) for name in header["env"]):
-        _execute(job.python, header, environ)
-    os.environ.clear()
-    os.environ.update(environ)
+        _execute(job.python, header, dict(os.environ))
     sys.argv[1:] = header["args"]
     sys.orig_argv[2:] = header["args"]
-    for name in [name for name in sys.modules if name.startswith("sandbox")]:
-        del sys.modules[name]
     _leave(_call(job.blobs[0], interpreter_mode=header["interpreter_mode"]))
 
 
@@ -75,16 +86,21 @@ def rehearse() -> None:
 
     What it prints goes to /dev/null (the standard descriptors are not the job's yet); it leaves no trace.
     """
-    code = b"import math\ndef f(x: int) -> int:\n    return x + 1\nprint(f(1), 'a b'.split(), {1: [2.0]})\n"
-    _place([], [code])
-    before = set(sys.modules)
-    _call(code, interpreter_mode=False)
-    sys.stdout.flush()
+    head, body = protocol.unpack_head(_REHEARSAL[: protocol.HEAD_BYTES])
+    start = protocol.HEAD_BYTES + head
+    header, blobs = protocol.unpack_job(_REHEARSAL[protocol.HEAD_BYTES : start], _REHEARSAL[start : start + body])
+    _place(header["files"], blobs)
+    os.environ.update(header["env"])
+    _call(blobs[0], interpreter_mode=header["interpreter_mode"])
+    _flush()
+    _drop_modules()
     os.unlink(MAIN)
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
-    sys.modules.pop("__main__", None)
-    linecache.clearcache()
+
+
+_REHEARSAL = protocol.pack_job(
+    {"args": [], "env": {}, "files": [], "interpreter_mode": False},
+    [b"import math\ndef f(x: int) -> int:\n    return x + 1\nprint(f(1), 'a b'.split(), {1: [2.0]})\n"],
+)
 
 
 def _place(files: list[str], blobs: list[bytes]) -> None:
@@ -213,15 +229,12 @@ def _flush() -> bool:
 
 def _drop_modules() -> None:
     """Let the program's objects die while they can still print, files they left open flush, and so on."""
-    for name in [n for n in sys.modules if n == "__main__" or _is_submitted(sys.modules[n])]:
-        del sys.modules[name]
+    sys.modules.pop("__main__", None)
+    while len(sys.modules) > _preloaded:
+        sys.modules.popitem()  # the newest; looking at the others would copy their pages
     for name in ("last_type", "last_value", "last_traceback"):
         sys.__dict__.pop(name, None)
     gc.collect()
-
-
-def _is_submitted(module: object) -> bool:
-    return str(getattr(module, "__file__", None) or "").startswith(f"{WORK}/")
 
 
 def _execute(python: str, header: dict[str, Any], environ: dict[str, str]) -> NoReturn:

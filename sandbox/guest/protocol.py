@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import json
 import struct
+from typing import Any
 
 WARM, FAILED, DIRECTORY = b"W", b"F", b"D"
 PACKET_BYTES = 128 << 10
@@ -35,7 +36,7 @@ PACKET_BYTES = 128 << 10
 _HEAD = struct.Struct(">II")
 
 
-def pack_job(header: dict[str, object], blobs: list[bytes]) -> bytes:
+def pack_job(header: dict[str, Any], blobs: list[bytes]) -> bytes:
     """JOB frame: lengths of header and body, a JSON header, then the blobs back to back.
 
     The header's "blobs" tells their lengths: the program first, then the files in the order of "files".
@@ -50,7 +51,7 @@ def unpack_head(data: bytes) -> tuple[int, int]:
     return head, body
 
 
-def unpack_job(head: bytes, body: bytes) -> tuple[dict[str, object], list[bytes]]:
+def unpack_job(head: bytes, body: bytes) -> tuple[dict[str, Any], list[bytes]]:
     """Header and blobs of a JOB frame."""
     header = json.loads(head)
     blobs, at = [], 0

@@ -16,7 +16,7 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from sandbox.guest import cell, linux, protocol, watch
+from sandbox.guest import cell, linux, program, protocol, watch
 
 _CONTROL_FD = 3
 
@@ -88,18 +88,18 @@ class Zygote:
         # exit would be told only after they are torn down (more than a millisecond for the mounts).
         linux.unshare(cell.NAMESPACES)
         init = _spawn_init()
-        program = linux.fork()
-        if program == 0:
+        pid = linux.fork()
+        if pid == 0:
             seat = cell.Seat(slot=message["slot"], trace=bool(message["trace"]), network=network, fds=fds)
             cell.live(seat, self._boot.walls)  # does not return
         linux.setns(self._home, cell.NAMESPACES)
         for fd in fds:
             os.close(fd)
-        child = _Child(message["cell"], program, init)
+        child = _Child(message["cell"], pid, init)
         self._children[child.cell] = child
-        for pid in (program, init):
-            pidfd = os.pidfd_open(pid)
-            self._by_pidfd[pidfd] = (child, pid)
+        for process in (pid, init):
+            pidfd = os.pidfd_open(process)
+            self._by_pidfd[pidfd] = (child, process)
             self._poll.register(pidfd, select.POLLIN)
 
     def _network(self, slot: int) -> int:
@@ -152,6 +152,7 @@ def _spawn_init() -> int:
 def _preload(names: list[str]) -> None:
     for name in names:
         importlib.import_module(name)
+    program.pose()
     # What is alive now stays: keep the collector of every cell off these pages, they would all be copied.
     gc.collect()
     gc.freeze()
@@ -164,7 +165,6 @@ def main() -> None:
     message = json.loads(control.recv(protocol.PACKET_BYTES))
     boot = Boot(message["preload"], cell.Walls.from_message(message["walls"]))
     try:
-        cell.pose_as_program()
         _preload(boot.preload)
         linux.drop_bounding_set()
         zygote = Zygote(control, boot)

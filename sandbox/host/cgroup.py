@@ -103,6 +103,14 @@ class Hierarchy:
         """Make the group of a slot. Raises OSError."""
         return CellGroup(self.files, self.memory / name, self.pids / name, processes)
 
+    def sweep(self) -> None:
+        """Remove the groups `evalpool-<pid>-<slot>` that killed processes left."""
+        for folder in {*self.memory.glob("evalpool-*"), *self.pids.glob("evalpool-*")}:
+            _, pid, _ = folder.name.split("-")
+            if not Path("/proc", pid).exists():
+                with contextlib.suppress(OSError):  # somebody in it is still dying, or it went meanwhile
+                    folder.rmdir()
+
 
 def find_hierarchy() -> Hierarchy | None:
     """The writable cgroup hierarchy under this process's own groups, or None: then only rlimits hold."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sandbox
 from sandbox.errors import SandboxUnavailable
 from sandbox.guest import protocol
-from sandbox.host.nsjail import CONTROL_FD, nsjail_argv
+from sandbox.host.nsjail import CONTROL_FD, VARIABLES, nsjail_argv
 from sandbox.host.rootfs import build_rootfs, staging
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ async def _spawn(
     plan = "null"
     if walls["own_uids"]:
         plan, rootfs = staging(rootfs)
-    argv = nsjail_argv(rootfs, uid_range=walls["own_uids"], environ=walls["environ"])
+    argv = nsjail_argv(rootfs, uid_range=walls["own_uids"], environ={**VARIABLES, **environment.variables})
     command = [sys.executable, "-m", "sandbox.host.launch", str(CONTROL_FD), str(os.getpid()), plan, *argv]
     with (folder / "log").open("wb") as log_file:
         return await asyncio.create_subprocess_exec(

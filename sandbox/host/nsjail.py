@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 CONTROL_FD = 3
 _UID_RANGE = "0:100000:65536"
+VARIABLES = {
+    "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+}
 _BOOT = "import sys; sys.path.insert(0, '/evalpool'); from sandbox.guest.zygote import main; main()"
 
 

@@ -10,16 +10,9 @@ from sandbox.host.seccomp import compile_policy
 
 if TYPE_CHECKING:
     from sandbox.config import SandboxConfig
-    from sandbox.environment import Environment
-
-_VARIABLES = {
-    "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/tmp",
-    "LANG": "C.UTF-8",
-}
 
 
-def walls_for(config: SandboxConfig, environment: Environment, *, own_uids: bool, counted: bool) -> dict[str, Any]:
+def walls_for(config: SandboxConfig, *, own_uids: bool, counted: bool) -> dict[str, Any]:
     """Build the `walls` part of the boot message (see `guest.cell.Walls`); `counted`: cgroups count memory."""
     cell = config.cell
     return {
@@ -35,7 +28,6 @@ def walls_for(config: SandboxConfig, environment: Environment, *, own_uids: bool
         },
         "filter": base64.b64encode(compile_policy(trace=False, counted=counted)).decode(),
         "trace_filter": base64.b64encode(compile_policy(trace=True, counted=counted)).decode(),
-        "environ": {**_VARIABLES, **environment.variables},
         "python": PYTHON,
         "nice": cell.nice,
     }
