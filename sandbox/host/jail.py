@@ -198,7 +198,7 @@ async def _spawn(
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=control.fileno(),
-            stdout=log_file,
+            stdout=asyncio.subprocess.DEVNULL,  # what cells print when they rehearse
             stderr=log_file,
             start_new_session=True,
             env={"PYTHONPATH": str(Path(sandbox.__file__).parent.parent), "PYTHONDONTWRITEBYTECODE": "1"},
