@@ -13,9 +13,10 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
-from sandbox.guest import linux, program, protocol
+from sandbox.guest import linux, main, program, protocol
+from sandbox.guest.hidden import hidden
 
 _UNMAPPED_ROOT_UID = 10000
 """Uid of every cell where only one uid can be mapped, and the first one where a range can."""
@@ -64,7 +65,8 @@ class Seat:
     """Channel, stdin, stdout, stderr, then the `cgroup.procs` files to join."""
 
 
-def live(seat: Seat, walls: Walls) -> None:
+@hidden
+def live(seat: Seat, walls: Walls) -> NoReturn:
     """Be the cell `seat`: isolate, rehearse, run one job, exit. Does not return."""
     channel_fd, stdin, stdout, stderr, *cgroups = seat.fds
     os.dup2(channel_fd, _CHANNEL_FD, inheritable=False)  # over the zygote's control channel
@@ -110,7 +112,7 @@ def _isolate(seat: Seat, walls: Walls) -> None:
     # A change of uid makes /proc/self unreadable to its owner; subprocess and multiprocessing list it.
     linux.prctl(linux.PR_SET_DUMPABLE, 1)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    os.chdir(program.WORK)
+    os.chdir(main.WORK)
     _reseed()
 
 
@@ -118,7 +120,7 @@ def _mounts(owner: int, tmpfs: str) -> None:
     flags = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("tmpfs", "/evalpool/box", "tmpfs", flags, f"mode=0755,{tmpfs}")
     for name, target, mode in (
-        ("work", program.WORK, 0o755),
+        ("work", main.WORK, 0o755),
         ("tmp", "/tmp", 0o1777),
         ("shm", "/dev/shm", 0o1777),
     ):

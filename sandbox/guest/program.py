@@ -6,29 +6,22 @@ that only a starting interpreter reads, `strace`), the real command is exec'ed i
 
 from __future__ import annotations
 
-import ast
-import atexit
-import builtins
-import gc
-import importlib.machinery
 import os
 import resource
 import signal
 import socket
 import sys
-import threading
-import types
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sandbox.guest import protocol
+from sandbox.guest import main, protocol
+from sandbox.guest.hidden import hidden
+from sandbox.guest.main import MAIN, WORK
 
-WORK = "/work"
-MAIN = "main.py"
 _START_ONLY = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_", "TZ")
 """Variables that are read when an interpreter or library starts; a running one would ignore them."""
-_FLUSH_FAILED = 120
-"""Exit code of a Python whose standard streams could not be flushed (Py_RunMain)."""
+_ECHO = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.program import echo; echo()"
+"""Interpreter mode, in an interpreter of its own."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +36,14 @@ class Job:
     python: str
 
 
-_preloaded = 0
-"""Number of modules that a program finds loaded, `__main__` aside."""
-
-
 def pose() -> None:
     """In the zygote, before the first fork: look as an interpreter that was just started on the program."""
-    global _preloaded  # noqa: PLW0603  one interpreter, one count
     os.chdir(WORK)
     os.environ.pop("LD_BIND_NOW", None)  # ours, see host.nsjail
-    sys.argv = [MAIN]
-    sys.orig_argv = ["python3", MAIN]
-    sys.path[0] = WORK
-    for name in [name for name in sys.modules if name == "__main__" or name.startswith("sandbox")]:
-        del sys.modules[name]
-    _preloaded = len(sys.modules)
+    main.pose()
 
 
+@hidden
 def run(job: Job) -> NoReturn:
     """Put the job's files in place, hang up on the host, and become the program."""
     header = job.header
@@ -74,11 +58,11 @@ def run(job: Job) -> NoReturn:
     if header["data_bytes"] is not None:
         _lower(resource.RLIMIT_DATA, _data_bytes() + header["data_bytes"])
     os.environ.update(header["env"])
-    if header["strace"] or any(name.startswith(_START_ONLY) for name in header["env"]):
+    if _needs_start(header):
         _execute(job.python, header, dict(os.environ))
     sys.argv[1:] = header["args"]
     sys.orig_argv[2:] = header["args"]
-    _leave(_call(job.blobs[0], interpreter_mode=header["interpreter_mode"]))
+    main.leave(main.call(job.blobs[0], interpreter_mode=header["interpreter_mode"]))
 
 
 def rehearse() -> None:
@@ -91,9 +75,7 @@ def rehearse() -> None:
     header, blobs = protocol.unpack_job(_REHEARSAL[protocol.HEAD_BYTES : start], _REHEARSAL[start : start + body])
     _place(header["files"], blobs)
     os.environ.update(header["env"])
-    _call(blobs[0], interpreter_mode=header["interpreter_mode"])
-    _flush()
-    _drop_modules()
+    main.rehearse(blobs[0])
     os.unlink(MAIN)
 
 
@@ -137,108 +119,43 @@ def _data_bytes() -> int:
         return int(file.read().split()[5]) * resource.getpagesize()
 
 
-def _call(source: bytes, *, interpreter_mode: bool) -> int:
-    """Compile and run as `__main__`; the exit status as `Py_RunMain` would have it, before finalisation."""
-    try:
-        code = _compile(source, interpreter_mode=interpreter_mode)
-        exec(code, _fresh_main().__dict__)  # noqa: S102  the purpose of this whole house
-    except SystemExit as leaving:
-        return _exit_status(leaving.code)
-    except BaseException as error:  # noqa: BLE001  as the interpreter itself does
-        return _report(error)
-    return 0
-
-
-def _compile(source: bytes, *, interpreter_mode: bool) -> types.CodeType:
-    path = f"{WORK}/{MAIN}"
-    if interpreter_mode:
-        tree = ast.parse(source, path)
-        return compile(ast.Interactive(tree.body), path, "single", dont_inherit=True)
-    return compile(source, path, "exec", dont_inherit=True)
-
-
-def _fresh_main() -> types.ModuleType:
-    path = f"{WORK}/{MAIN}"
-    main = types.ModuleType("__main__")
-    main.__dict__.update(
-        __annotations__={},
-        __builtins__=builtins,
-        __cached__=None,
-        __file__=path,
-        __loader__=importlib.machinery.SourceFileLoader("__main__", path),
+def _needs_start(header: dict[str, Any]) -> bool:
+    """Whether only an interpreter that starts now can run the job as asked."""
+    return (
+        header["strace"]
+        or any(name.startswith(_START_ONLY) for name in header["env"])
+        or any(name in sys.modules for name in _importable(header["files"]))
     )
-    sys.modules["__main__"] = main
-    return main
 
 
-def _exit_status(code: object) -> int:
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code & 0xFF
-    sys.stderr.write(f"{code}\n")
-    return 1
+def _importable(files: list[str]) -> set[str]:
+    """Top-level modules that submitted files are: they win over what is preloaded, and over what that imported."""
+    modules = set()
+    for path in files:
+        name, _, rest = path.partition("/")
+        if rest.startswith("__init__."):
+            modules.add(name)
+        elif not rest:
+            stem, _, suffix = name.partition(".")
+            if suffix.endswith(("py", "pyc", "so")):
+                modules.add(stem)
+    return modules
 
 
-def _report(error: BaseException) -> int:
-    """Print an uncaught exception; our own frames are not the program's business."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals is globals():
-        trace = trace.tb_next
-    error.__traceback__ = trace
-    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
-    try:
-        sys.excepthook(type(error), error, trace)
-    except SystemExit as leaving:
-        return _exit_status(leaving.code)
-    except BaseException as second:  # noqa: BLE001
-        sys.stderr.write("Error in sys.excepthook:\n")
-        second.__traceback__ = second.__traceback__.tb_next if second.__traceback__ else None
-        sys.__excepthook__(type(second), second, second.__traceback__)
-        sys.stderr.write("\nOriginal exception was:\n")
-        sys.__excepthook__(type(error), error, trace)
-    return -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
-
-
-def _leave(status: int) -> NoReturn:
-    """Leave as the interpreter does: threads, atexit, streams, objects; but not its own 10 MB of memory."""
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  what Py_FinalizeEx calls
-    atexit._run_exitfuncs()  # noqa: SLF001
-    flushed = _flush()
-    _drop_modules()
-    if not (_flush() and flushed) and status == 0:
-        status = _FLUSH_FAILED
-    if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    os._exit(status)
-
-
-def _flush() -> bool:
-    flushed = True
-    for stream in {id(s): s for s in (sys.stdout, sys.__stdout__, sys.stderr)}.values():
-        try:
-            if stream is not None and not stream.closed:
-                stream.flush()
-        except BaseException as error:  # noqa: BLE001
-            flushed = flushed and stream is sys.stderr
-            if stream is not sys.stderr and sys.stderr is not None:
-                sys.stderr.write(f"Exception ignored in: {stream!r}\n{type(error).__name__}: {error}\n")
-    return flushed
-
-
-def _drop_modules() -> None:
-    """Let the program's objects die while they can still print, files they left open flush, and so on."""
-    sys.modules.pop("__main__", None)
-    while len(sys.modules) > _preloaded:
-        sys.modules.popitem()  # the newest; looking at the others would copy their pages
-    for name in ("last_type", "last_value", "last_traceback"):
-        sys.__dict__.pop(name, None)
-    gc.collect()
+def echo() -> NoReturn:
+    """Interpreter mode in this interpreter, started with `_ECHO` and the program's arguments."""
+    arguments = sys.argv[1:]
+    main.pose()
+    sys.argv += arguments
+    sys.orig_argv += arguments
+    with open(MAIN, "rb") as file:
+        source = file.read()
+    main.leave(main.call(source, interpreter_mode=True))
 
 
 def _execute(python: str, header: dict[str, Any], environ: dict[str, str]) -> NoReturn:
-    command = ["python3", MAIN, *header["args"]]
+    script = ["-c", _ECHO] if header["interpreter_mode"] else [MAIN]
+    command = ["python3", *script, *header["args"]]
     if not header["strace"]:
         os.execve(python, command, environ)
     _trace(python, command, environ)

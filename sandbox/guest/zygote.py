@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from sandbox.guest import cell, linux, program, protocol, watch
 
 _CONTROL_FD = 3
+_immortal: list[Zygote] = []
+"""The zygote's own objects: cells leave its frames, but must not spend time on freeing them."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,14 @@ class Zygote:
         """A process that does nothing but stay in the jail's own namespaces, so that one call leads back there."""
         self._own_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
-    def serve(self) -> None:
-        """Serve the host until it closes the channel."""
+    def serve(self) -> cell.Seat:
+        """Serve the host until it closes the channel. Returns in cells only: each finds its seat."""
         while True:
             for fd, _ in self._poll.poll(self._watch.tick_ms):
                 if fd == self._control.fileno():
-                    self._command()
+                    seat = self._command()
+                    if seat is not None:
+                        return seat
                 else:
                     self._reap(fd)
             for cell_id in self._watch.exceeded():
@@ -70,19 +74,20 @@ class Zygote:
                 self._tell(op="oom", cell=cell_id)
                 self._kill(cell_id)
 
-    def _command(self) -> None:
+    def _command(self) -> cell.Seat | None:
         data, fds, _, _ = socket.recv_fds(self._control, protocol.PACKET_BYTES, 16, socket.MSG_CMSG_CLOEXEC)
         if not data:
             os._exit(0)
         message = json.loads(data)
         if message["op"] == "fork":
-            self._fork(message, fds)
-        elif message["op"] == "kill":
+            return self._fork(message, fds)
+        if message["op"] == "kill":
             self._kill(message["cell"])
         elif message["op"] == "watch":
             self._watch_cell(message["cell"], message["bytes"])
+        return None
 
-    def _fork(self, message: dict[str, int], fds: list[int]) -> None:
+    def _fork(self, message: dict[str, int], fds: list[int]) -> cell.Seat | None:
         network = self._network(message["slot"])
         # The cell's namespaces are made here and entered by its init too. If the program alone held them, its
         # exit would be told only after they are torn down (more than a millisecond for the mounts).
@@ -90,8 +95,7 @@ class Zygote:
         init = _spawn_init()
         pid = linux.fork()
         if pid == 0:
-            seat = cell.Seat(slot=message["slot"], trace=bool(message["trace"]), network=network, fds=fds)
-            cell.live(seat, self._boot.walls)  # does not return
+            return cell.Seat(slot=message["slot"], trace=bool(message["trace"]), network=network, fds=fds)
         linux.setns(self._home, cell.NAMESPACES)
         for fd in fds:
             os.close(fd)
@@ -101,6 +105,7 @@ class Zygote:
             pidfd = os.pidfd_open(process)
             self._by_pidfd[pidfd] = (child, process)
             self._poll.register(pidfd, select.POLLIN)
+        return None
 
     def _network(self, slot: int) -> int:
         """Network namespace of a slot: made once, entered by the slot's cells one after another."""
@@ -158,8 +163,8 @@ def _preload(names: list[str]) -> None:
     gc.freeze()
 
 
-def main() -> None:
-    """Boot and serve. Runs as `python3 -c` inside the jail; the control channel is descriptor 3."""
+def main() -> tuple[cell.Seat, cell.Walls]:
+    """Boot and serve; the control channel is descriptor 3. Returns in cells only, to `boot`: no frame stays below."""
     control = socket.socket(fileno=_CONTROL_FD)
     control.set_inheritable(False)
     message = json.loads(control.recv(protocol.PACKET_BYTES))
@@ -172,4 +177,5 @@ def main() -> None:
         control.send(json.dumps({"op": "failed", "why": f"{type(error).__name__}: {error}"[:2000]}).encode())
         sys.exit(1)
     control.send(b'{"op": "ready"}')
-    zygote.serve()
+    _immortal.append(zygote)
+    return zygote.serve(), boot.walls

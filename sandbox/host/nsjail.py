@@ -22,7 +22,7 @@ VARIABLES = {
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
 }
-_BOOT = "import sys; sys.path.insert(0, '/evalpool'); from sandbox.guest.zygote import main; main()"
+_BOOT = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.boot import main; main()"
 
 
 @cache

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +22,6 @@ from sandbox.spec import RunReport, RunSpec
 if TYPE_CHECKING:
     from sandbox import Sandbox
 
-ENVIRONMENT_ROOT = os.environ.get("EVAL_ENVIRONMENT_ROOT")
-PYTHON = Path(ENVIRONMENT_ROOT, "bin", "python3") if ENVIRONMENT_ROOT else Path(sys.executable)
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
 BARE_TIMEOUT_S = 30
 TELL_PLACES = "import os, sys; print(os.getcwd(), sys.prefix, sys.base_prefix, sep='\\n')"
@@ -93,21 +90,29 @@ def lay_out(spec: RunSpec, folder: Path) -> None:
         path.write_bytes(content)
 
 
-def bare_environment(home: Path) -> dict[str, str]:
-    """Variables of a bare run: what a clean login has, nothing of this test's own."""
-    path = os.pathsep.join([str(PYTHON.parent), "/usr/local/bin", "/usr/bin", "/bin"])
-    return {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8"}
+@dataclass(frozen=True, kw_only=True)
+class Bare:
+    """The interpreter of the environment, with no sandbox around it."""
+
+    python: Path
+    home: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Variables of a bare run: what a clean login has, nothing of this test's own."""
+        path = os.pathsep.join([str(self.python.parent), "/usr/local/bin", "/usr/bin", "/bin"])
+        return {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8"}
 
 
-async def start_bare(spec: RunSpec, folder: Path, home: Path) -> asyncio.subprocess.Process:
+async def start_bare(spec: RunSpec, folder: Path, bare: Bare) -> asyncio.subprocess.Process:
     """Start `python3 main.py` in `folder`, in a session of its own so that its signals stay its own."""
     lay_out(spec, folder)
     return await asyncio.create_subprocess_exec(
-        PYTHON,
+        bare.python,
         "main.py",
         *spec.args,
         cwd=folder,
-        env=bare_environment(home),
+        env=bare.environ,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -116,9 +121,9 @@ async def start_bare(spec: RunSpec, folder: Path, home: Path) -> asyncio.subproc
     )
 
 
-async def run_bare(spec: RunSpec, folder: Path, home: Path) -> RunReport:
+async def run_bare(spec: RunSpec, folder: Path, bare: Bare) -> RunReport:
     """Run a case under the bare interpreter and report it as the sandbox would."""
-    process = await start_bare(spec, folder, home)
+    process = await start_bare(spec, folder, bare)
     stdout, stderr = await asyncio.wait_for(process.communicate(spec.stdin), BARE_TIMEOUT_S)
     code = process.returncode
     assert code is not None
@@ -144,15 +149,15 @@ async def jailed_places(sandbox: Sandbox) -> Places:
     return Places.told((await sandbox.run(RunSpec(code=TELL_PLACES))).stdout)
 
 
+@pytest.fixture(scope="module")
+def bare(environment_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Bare:
+    return Bare(python=environment_root / "bin" / "python3", home=tmp_path_factory.mktemp("home"))
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def bare_places(tmp_path_factory: pytest.TempPathFactory) -> Places:
+async def bare_places(bare: Bare, tmp_path_factory: pytest.TempPathFactory) -> Places:
     folder = tmp_path_factory.mktemp("places")
-    return Places.told((await run_bare(RunSpec(code=TELL_PLACES), folder, folder)).stdout)
-
-
-def skip_without_science(name: str) -> None:
-    if name.startswith("science") and ENVIRONMENT_ROOT is None:
-        pytest.skip("EVAL_ENVIRONMENT_ROOT names no environment with the science packages")
+    return Places.told((await run_bare(RunSpec(code=TELL_PLACES), folder, bare)).stdout)
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.stem)
@@ -161,20 +166,17 @@ async def test_program_behaves_as_under_the_bare_interpreter(
     program: Path,
     sandbox: Sandbox,
     jailed_places: Places,
+    bare: Bare,
     bare_places: Places,
     tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    skip_without_science(program.stem)
     spec = load(program)
-    bare = await run_bare(spec, tmp_path, tmp_path_factory.getbasetemp())
-    expected = outcome(bare, replace(bare_places, workdir=str(tmp_path)))
+    expected = outcome(await run_bare(spec, tmp_path, bare), replace(bare_places, workdir=str(tmp_path)))
     assert outcome(await sandbox.run(spec), jailed_places) == expected
 
 
 @pytest.mark.parametrize("tier", UNSEEDED)
 async def test_unseeded_random_numbers_differ_between_runs(tier: str, sandbox: Sandbox) -> None:
-    skip_without_science(tier)
     runs = [await sandbox.run(RunSpec(code=UNSEEDED[tier])) for _ in range(4)]
     numbers = [number for run in runs for number in run.stdout.split()]
     assert len(numbers) == len(set(numbers)) == 2 * len(runs)

@@ -1,0 +1,269 @@
+"""The program as `__main__`, and its way out: what CPython's own `Py_RunMain` does, in the same order.
+
+All of it but the end: the interpreter's own memory is left to the kernel, because taking a preloaded interpreter
+apart costs more (12 ms) than everything else that a cell does. Functions under which code of the program runs are
+hidden.
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import builtins
+import contextlib
+import gc
+import importlib.machinery
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import types
+import weakref
+from typing import Any, NoReturn
+
+from sandbox.guest.hidden import hidden
+
+WORK = "/work"
+MAIN = "main.py"
+_PATH = f"{WORK}/{MAIN}"
+_FLUSH_FAILED = 120
+"""Exit code of a Python whose standard streams could not be flushed (Py_RunMain)."""
+_CLEARED = ("path", "argv", "orig_argv", "ps1", "ps2", "last_type", "last_value", "last_traceback", "meta_path")
+"""Names of `sys` that are None when the last objects die."""
+
+_display = sys.__excepthook__
+_preloaded = 0
+"""Number of modules that a program finds loaded, `__main__` and its alias aside."""
+_kept: list[object] = []
+"""Of a zygote, what a program's end must not free: to free memory is to copy it first."""
+
+
+def pose() -> None:
+    """In an interpreter that runs no program yet: look as one that was just started on the program."""
+    global _preloaded  # noqa: PLW0603  one interpreter, one count
+    sys.argv = [MAIN]
+    sys.orig_argv = ["python3", MAIN]
+    sys.path[0] = WORK
+    _kept.extend([sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)])
+    sys.path_importer_cache.pop("/evalpool", None)
+    _preloaded = len(sys.modules)
+    _kept.extend((sys.path, sys.meta_path))
+
+
+def _is_ours(name: str) -> bool:
+    return name in ("__main__", "__mp_main__", "sandbox") or name.startswith("sandbox.")
+
+
+@hidden
+def call(source: bytes, *, interpreter_mode: bool) -> int:
+    """Compile and run as `__main__`; the exit status before finalisation, negative for a death by signal."""
+    try:
+        code = _compile(source, interpreter_mode=interpreter_mode)
+        exec(code, _fresh_main().__dict__)  # noqa: S102  the purpose of this whole house
+    except BaseException as error:  # noqa: BLE001  as the interpreter itself does
+        caught = error
+    else:
+        _flush_quietly()
+        return 0
+    _flush_quietly()
+    return _report(caught)
+
+
+def rehearse(source: bytes) -> None:
+    """`call`, and of `leave` what can be undone."""
+    call(source, interpreter_mode=False)
+    _flush()
+    kept = {name: sys.__dict__[name] for name in _CLEARED if name in sys.__dict__}
+    _tear_down()
+    sys.__dict__.update(kept)
+    del builtins._  # type: ignore[attr-defined]
+
+
+def _compile(source: bytes, *, interpreter_mode: bool) -> types.CodeType:
+    if interpreter_mode:
+        tree = ast.parse(source, _PATH)
+        return compile(ast.Interactive(tree.body), _PATH, "single", dont_inherit=True)
+    return compile(source, _PATH, "exec", dont_inherit=True)
+
+
+def _fresh_main() -> types.ModuleType:
+    main = types.ModuleType("__main__")
+    main.__dict__.update(
+        __annotations__={},
+        __builtins__=builtins,
+        __cached__=None,
+        __file__=_PATH,
+        __loader__=importlib.machinery.SourceFileLoader("__main__", _PATH),
+    )
+    sys.modules["__main__"] = main
+    if "multiprocessing" in sys.modules:
+        sys.modules["__mp_main__"] = main  # as its import does; what spawned children send back names it
+    started = time.time()
+    logging._startTime = int(started * 1e9) if sys.version_info >= (3, 13) else started  # type: ignore[attr-defined]  # noqa: SLF001
+    return main
+
+
+def _exit_status(code: object) -> int:
+    """`handle_system_exit`: the argument of a SystemExit as exit status."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF if abs(code) < 1 << 63 else 0xFF
+    with contextlib.suppress(BaseException):
+        sys.stderr.write(str(code))
+    with contextlib.suppress(BaseException):
+        sys.stderr.write("\n")
+    return 1
+
+
+@hidden
+def _report(error: BaseException) -> int:
+    """`PyErr_PrintEx`: what becomes of an exception that nobody caught."""
+    if isinstance(error, SystemExit):
+        return _exit_status(error.code)
+    _trim(error)
+    trace = error.__traceback__
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error
+    second = _hooked(error)
+    if isinstance(second, SystemExit):
+        return _exit_status(second.code)
+    if second is not None:
+        _trim(second)
+        sys.stderr.write("Error in sys.excepthook:\n")
+        _display(type(second), second, second.__traceback__)
+        sys.stderr.write("\nOriginal exception was:\n")
+        _display(type(error), error, trace)
+    return -signal.SIGINT if type(error) is KeyboardInterrupt else 1
+
+
+@hidden
+def _hooked(error: BaseException) -> BaseException | None:
+    """Call `sys.excepthook`; what it raised."""
+    hook = getattr(sys, "excepthook", None)
+    if hook is None:
+        sys.stderr.write("sys.excepthook is missing, printing original exception\n")
+        hook = _display
+    try:
+        hook(type(error), error, error.__traceback__)
+    except BaseException as second:  # noqa: BLE001
+        return second
+    return None
+
+
+def _trim(error: BaseException) -> None:
+    """Take our frames off a traceback (before Python 3.11 they are not hidden)."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals is globals():
+        trace = trace.tb_next
+    error.__traceback__ = trace
+
+
+@hidden
+def leave(status: int) -> NoReturn:
+    """`Py_FinalizeEx`: threads, atexit, streams, the program's objects; then exit with `status`."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  what Py_FinalizeEx calls
+    except BaseException as error:  # noqa: BLE001
+        _unraisable(error, threading)
+    try:  # noqa: SIM105  every program passes here
+        atexit._run_exitfuncs()  # noqa: SLF001
+    except BaseException:  # noqa: BLE001, S110  up to Python 3.9 the last error, already reported, comes out
+        pass
+    if not _flush() and status >= 0:
+        status = _FLUSH_FAILED
+    _tear_down()
+    _flush_quietly()
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+@hidden
+def _flush() -> bool:
+    """`flush_std_files`: False if what a program printed is lost. Says so, of stdout, on stderr."""
+    flushed = True
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name, None)
+        try:
+            if stream is not None and not _is_closed(stream):
+                stream.flush()
+        except BaseException as error:  # noqa: BLE001
+            flushed = False
+            if name == "stdout":
+                _unraisable(error, stream)
+    return flushed
+
+
+@hidden
+def _is_closed(stream: Any) -> bool:
+    try:
+        return bool(stream.closed)
+    except BaseException:  # noqa: BLE001  a detached stream, say: its flush will tell
+        return False
+
+
+@hidden
+def _flush_quietly() -> None:
+    for name in ("stderr", "stdout"):
+        try:  # noqa: SIM105  every program passes here
+            getattr(sys, name).flush()
+        except BaseException:  # noqa: BLE001, S110  `_flush` tells
+            pass
+
+
+@hidden
+def _tear_down() -> None:
+    """`finalize_modules`, of the program's own modules: its objects die while they can still print."""
+    builtins._ = None  # type: ignore[attr-defined]
+    for name in _CLEARED:
+        if name in sys.__dict__:
+            sys.__dict__[name] = None
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+    dying = []
+    for _ in range(len(sys.modules) - _preloaded):
+        _, module = sys.modules.popitem()  # the newest; looking at the others would copy their pages
+        if type(module) is types.ModuleType:
+            dying.append(weakref.ref(module))
+        del module
+    gc.collect()
+    for alive in filter(None, (ref() for ref in dying)):
+        _clear(alive.__dict__)
+
+
+def _clear(names: dict[str, Any]) -> None:
+    """`_PyModule_ClearDict`: names with one underscore first, then all but the builtins."""
+    for wanted in (True, False):
+        for name in list(names):
+            private = name[:1] == "_" and name[1:2] != "_"
+            if private is wanted and name != "__builtins__":
+                names[name] = None
+
+
+def _hook_args() -> Any:
+    """The type of what `sys.unraisablehook` takes, which has no name."""
+
+    class Failing:
+        def __del__(self) -> None:
+            raise NotImplementedError
+
+    seen: list[Any] = []
+    hook, sys.unraisablehook = sys.unraisablehook, seen.append
+    Failing()
+    sys.unraisablehook = hook
+    return type(seen[0])
+
+
+_HookArgs = _hook_args()
+
+
+@hidden
+def _unraisable(error: BaseException, where: object) -> None:
+    """`PyErr_WriteUnraisable`."""
+    _trim(error)
+    with contextlib.suppress(BaseException):
+        sys.unraisablehook(_HookArgs((type(error), error, error.__traceback__, None, where)))
