@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_STANDARD = (
-    "abc", "argparse", "ast", "asyncio", "base64", "bisect", "collections", "concurrent.futures.process",
-    "concurrent.futures.thread", "contextlib", "copy", "csv", "ctypes", "dataclasses", "datetime", "decimal",
-    "enum", "fractions", "functools", "glob", "hashlib", "heapq", "inspect", "io", "itertools", "json", "linecache",
-    "logging", "math", "multiprocessing.connection", "operator", "os", "pathlib", "pickle", "queue", "random", "re",
-    "secrets", "shutil", "signal", "statistics", "string", "struct", "subprocess", "sys", "tempfile", "textwrap",
-    "threading", "time", "tokenize", "traceback", "types", "typing", "unittest", "uuid", "warnings", "weakref",
+# Every page that a zygote holds is mapped, and half of the hot ones copied, once per cell: with everything below
+# preloaded, a run costs a quarter more CPU than with `_SMALL` alone. So what is slow to import has a tier of its own.
+_SMALL = (
+    "abc", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "enum", "functools", "heapq", "io",
+    "itertools", "json", "math", "operator", "os", "random", "re", "string", "sys", "threading", "time", "types",
+    "typing",
 )  # fmt: skip
+_LARGE = (
+    "argparse", "ast", "asyncio", "base64", "concurrent.futures.process", "concurrent.futures.thread", "csv", "ctypes",
+    "decimal", "fractions", "glob", "hashlib", "http.client", "inspect", "logging", "multiprocessing.connection",
+    "multiprocessing.pool", "pathlib", "pickle", "queue", "secrets", "shutil", "signal", "sqlite3", "statistics",
+    "subprocess", "tempfile", "textwrap", "traceback", "unittest", "urllib.request", "uuid", "warnings", "weakref",
+)  # fmt: skip
+_SLOW = frozenset({
+    "argparse", "asyncio", "concurrent", "email", "hashlib", "http", "logging", "multiprocessing", "pathlib", "secrets",
+    "sqlite3", "statistics", "subprocess", "tempfile", "unittest", "urllib", "uuid",
+})  # fmt: skip
+"""What takes milliseconds to import: programs that do are served by the tier `standard`."""
 _SCIENCE = ("numpy", "numpy.random", "pandas", "sympy", "sympy.core.random")
 
 
@@ -39,19 +49,25 @@ class Environment:
     root: Path
     """A virtual environment; in the jail it stands at /opt/python."""
     tiers: tuple[Tier, ...] = ()
-    """The first one is for programs that no other tier serves."""
+    """From small to large. A program goes to the last one that serves one of its imports, else to the first."""
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+_PLAIN_TIERS = (
+    Tier(name="bare", preload=_SMALL),
+    Tier(name="standard", preload=_SMALL + _LARGE, serves=_SLOW),
+)
 
 
 def default_environment(root: Path) -> Environment:
     """Environment over the virtual environment `root`: tier science only if its packages are there."""
-    tiers = [Tier(name="bare", preload=_STANDARD)]
+    tiers = list(_PLAIN_TIERS)
     if any(root.glob("lib/python3.*/site-packages/numpy")):
         serves = frozenset({"numpy", "pandas", "sympy", "scipy", "matplotlib"})
-        tiers.append(Tier(name="science", preload=_STANDARD + _SCIENCE, serves=serves))
+        tiers.append(Tier(name="science", preload=_SMALL + _LARGE + _SCIENCE, serves=serves))
     return Environment(root=root, tiers=tuple(tiers))
 
 
 def bare_environment() -> Environment:
     """Environment of the running interpreter's base installation, without any package."""
-    return Environment(root=Path(sys.base_prefix), tiers=(Tier(name="bare", preload=_STANDARD),))
+    return Environment(root=Path(sys.base_prefix), tiers=_PLAIN_TIERS)

@@ -14,19 +14,20 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
-from sandbox.errors import NotSupported
+from sandbox.errors import JailFailed, NotSupported, SandboxUnavailable
 from sandbox.host.cgroup import find_hierarchy
 from sandbox.host.jail import Jail
 from sandbox.host.pool import Pool
 from sandbox.host.slots import Slots
 from sandbox.host.walls import walls_for
+from sandbox.spec import RunSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.config import SandboxConfig
     from sandbox.environment import Environment, Tier
-    from sandbox.spec import RunReport, RunSpec
+    from sandbox.spec import RunReport
 
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w., \t]*)", re.MULTILINE)
 _SPARE = 4
@@ -49,14 +50,15 @@ class Sandbox:
         self.config.run_dir.mkdir(parents=True, exist_ok=True)
         if self.hierarchy is not None:
             self.hierarchy.sweep()
-        wanted = self.config.warm or self.config.slots
+        first = self.config.warm or self.config.slots
         tiers = self.environment.tiers
-        count = self.config.slots + wanted * len(tiers) + _SPARE * len(tiers)
+        wanted = {tier.name: first if tier is tiers[0] else max(2, first // 2) for tier in tiers}
+        count = self.config.slots + sum(wanted.values()) + _SPARE * len(tiers)
         name = f"evalpool-{os.getpid()}"
         self._slots = Slots(count, self.hierarchy, name=name, processes=self.config.cell.processes)
         try:
             for tier in tiers:
-                self._pools[tier.name] = self._pool(tier, wanted)
+                self._pools[tier.name] = self._pool(tier, wanted[tier.name])
             await asyncio.gather(*(pool.open() for pool in self._pools.values()))
         except BaseException:
             await self.__aexit__()
@@ -87,14 +89,27 @@ class Sandbox:
             report = await cell.run(spec, on_output)
         return replace(report, warm=warm, tier=pool.name)
 
+    async def prove(self) -> None:
+        """Run a program in every tier. Raises SandboxUnavailable: only what has run something may call itself ready."""
+        for pool in self._pools.values():
+            try:
+                cell, _ = await pool.acquire()
+                report = await cell.run(RunSpec(code="print('ok')"))
+            except JailFailed as error:
+                raise SandboxUnavailable(f"tier {pool.name} cannot run a program: {error}") from error
+            if report.stdout != b"ok\n":
+                raise SandboxUnavailable(f"tier {pool.name} ran a first program wrongly: {report}")
+
     def _tier(self, code: str) -> str:
         """Name of the tier whose preloads the program's imports call for."""
         first, *others = self.environment.tiers
-        if others:
-            imported = {name.strip().split(".")[0] for m in _IMPORT.finditer(code) for name in m[1].split(",")}
-            for tier in others:
-                if not tier.serves.isdisjoint({name.split(" ")[0] for name in imported}):
-                    return tier.name
+        found = (
+            re.split(r"[.\s]", name.strip(), maxsplit=1)[0] for m in _IMPORT.findall(code) for name in m.split(",")
+        )
+        imported = set(found)
+        for tier in reversed(others):
+            if not tier.serves.isdisjoint(imported):
+                return tier.name
         return first.name
 
     def _pool(self, tier: Tier, wanted: int) -> Pool:
