@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
     from jobs.model import (
         Delivery,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         JobState,
         Lane,
         LaneStats,
+        Output,
         Submission,
         WorkerInfo,
     )
@@ -67,6 +68,12 @@ class Inbox(Protocol):
     def expect(self, job_id: str) -> asyncio.Future[JobResult]:
         """Future of the job's result; register it *before* submitting. Cancelling it forgets it."""
 
+    def follow(self, job_id: str, hear: Callable[[Output], None]) -> asyncio.Future[JobResult]:
+        """Like `expect`; until the future is done, `hear` gets the output of a job with `stream`, in order.
+
+        All of it comes before the result; what got lost on the way the result has.
+        """
+
     async def watch(self, job_id: str) -> asyncio.Future[JobResult]:
         """Like `expect`, for an asynchronous job that any process submitted; done at once if finished."""
 
@@ -89,6 +96,12 @@ class WorkerBroker(Gauges, Protocol):
         """Take over jobs whose leases ran out. An attempt over the maximum is to be dead-lettered.
 
         A job that this very broker still holds is not returned: its lease is renewed instead.
+        """
+
+    async def emit(self, delivery: Delivery, output: Output) -> None:
+        """Show who waits what the program wrote, before `finish`. Dropped if nobody reads; owners are not asked.
+
+        Raises BrokerUnavailable, WireError.
         """
 
     async def finish(self, delivery: Delivery, result: JobResult) -> Finish:

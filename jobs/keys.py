@@ -22,6 +22,8 @@ SUBMITTED_TTL_S: Final = 60
 INBOX_TTL_S: Final = 60
 """After the last reply; an inbox that nobody reads vanishes."""
 INBOX_LENGTH: Final = 10_000
+INBOX_OUTPUT_LENGTH: Final = 5_000
+"""An inbox longer than this takes no more output, only replies: its process does not keep up."""
 WORKER_TTL_S: Final = 5
 WORKERS_TTL_S: Final = 60
 """Index of the workers' notices, after the last of them."""
@@ -55,7 +57,7 @@ class Keys:
         return f"{{{self.prefix}}}:waiters:{job_id}"
 
     def inbox(self, inbox_id: str) -> str:
-        """Stream of replies {id, result}. INBOX_TTL_S."""
+        """Stream of replies {id, result} and, before a streamed job's reply, {id, output}. INBOX_TTL_S."""
         return f"{{{self.prefix}}}:inbox:{inbox_id}"
 
     def worker(self, worker_id: str) -> str:

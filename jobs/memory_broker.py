@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from jobs.model import Job, JobResult, WorkerInfo
+    from jobs.model import Job, JobResult, Output, WorkerInfo
 
 
 @dataclass(kw_only=True)
@@ -210,6 +210,11 @@ class MemoryWorkerBroker:
             entry.leased_at = self._broker.clock()
         orphans = [entry for entry in expired if entry.id not in self._held]
         return [self._deliver(entry) for entry in orphans[:limit]]
+
+    async def emit(self, delivery: Delivery, output: Output) -> None:
+        inbox = self._broker.inboxes.get(delivery.job.reply_to or "")
+        if inbox and (hear := inbox.follower(delivery.job.id)):
+            hear(output)
 
     async def finish(self, delivery: Delivery, result: JobResult) -> Finish:
         self._held.discard(delivery.entry_id)

@@ -44,6 +44,13 @@ class Reason(StrEnum):
     """The environment cannot do what the job asks for (for example no strace there)."""
 
 
+class OutputStream(StrEnum):
+    """Where a program writes."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
 class JobState(StrEnum):
     """Where an asynchronous job is in its life."""
 
@@ -82,6 +89,8 @@ class Job:
     """Inbox id of the api process that waits, if one does."""
     keep_result: bool = False
     """Store the result under the job's id (asynchronous jobs)."""
+    stream: bool = False
+    """Send `Output` to the inbox while the program runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +119,29 @@ class JobResult:
     """Lease to result, in the worker."""
     attempt: int = 1
     warm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of what a program wrote to one of its streams."""
+
+    stream: OutputStream
+    offset: int
+    """Characters of the stream before it, in this run of the program."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What a program wrote within a moment, in the order in which it was read.
+
+    For show only: some of it may be lost on the way or come twice (the offsets tell), the result has all of it.
+    """
+
+    attempt: int
+    run: int
+    """1 for the first start of the program in this attempt; a later start voids what came before."""
+    chunks: tuple[Chunk, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobs.connect import Connections
-    from jobs.model import Job, JobResult, WorkerInfo
+    from jobs.model import Job, JobResult, Output, WorkerInfo
     from jobs.settings import BrokerSettings
 
 T = TypeVar("T")
@@ -154,6 +154,11 @@ class RedisWorkerBroker(_RedisGauges):
             )
             # We were too slow to renew, but nobody took these: the claim has renewed them.
             return await self._deliver([row for row in rows if row.entry_id not in self._held])
+
+    async def emit(self, delivery: Delivery, output: Output) -> None:
+        if delivery.job.reply_to is not None:
+            with redis_errors():
+                await self._scripts.emit(delivery.job.reply_to, delivery.job.id, wire.encode(output))
 
     async def finish(self, delivery: Delivery, result: JobResult) -> Finish:
         return await self._finish(delivery, result, dead_reason="")

@@ -1,4 +1,4 @@
-"""The replies of one process: one reader on a stream of its own, many futures.
+"""The replies and outputs for one process: one reader on a stream of its own, many futures.
 
 A reply is never lost on the way: after a reconnect the reader goes on behind the last one that it has read.
 """
@@ -21,6 +21,7 @@ from jobs.scripts import Scripts
 from jobs.tail import stop, tail
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
     from typing import Self
 
@@ -71,13 +72,24 @@ class RedisInbox(Replies):
         untrimmed_bytes = 0
         async for entries in tail(self._connections, self._stream, start="0"):
             for entry in entries:
-                self.resolve(entry.fields[b"id"].decode(), _outcome(entry.fields[b"result"]))
-                untrimmed_bytes += _ENTRY_BYTES + len(entry.fields[b"result"])
+                untrimmed_bytes += _ENTRY_BYTES + self._take(entry.fields)
             # Never later than right behind a read: the id might be of data that were wiped since.
             if entries and untrimmed_bytes >= _TRIM_BYTES:
                 untrimmed_bytes = 0
                 with suppress(RedisError):  # the next one trims this too
                     await self._connections.commands.xtrim(self._stream, minid=entries[-1].id, approximate=False)
+
+    def _take(self, fields: Mapping[bytes, bytes]) -> int:
+        """Pass one entry on; gives its size, about."""
+        job_id = fields[b"id"].decode()
+        if (data := fields.get(b"result")) is not None:
+            self.resolve(job_id, _outcome(data))
+            return len(data)
+        data = fields[b"output"]
+        if hear := self.follower(job_id):
+            with suppress(WireError):  # of a release to come; the result will have it
+                hear(wire.decode_output(data))
+        return len(data)
 
 
 def _outcome(data: bytes) -> JobResult | WireError:

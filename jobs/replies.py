@@ -1,4 +1,4 @@
-"""Futures of the replies that one process waits for: what every inbox has inside."""
+"""Futures of the replies that one process waits for, and who follows output: what every inbox has inside."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jobs.errors import WireError
-    from jobs.model import JobResult
+    from jobs.model import JobResult, Output
 
 
 class Replies:
@@ -18,6 +20,7 @@ class Replies:
         self.late_replies = 0
         """Replies that nobody waited for any more."""
         self._waiting: dict[str, list[asyncio.Future[JobResult]]] = {}
+        self._followers: dict[str, Callable[[Output], None]] = {}
 
     def expect(self, job_id: str) -> asyncio.Future[JobResult]:
         """Future of the job's result; register it *before* submitting. Cancelling it forgets it."""
@@ -25,6 +28,17 @@ class Replies:
         self._waiting.setdefault(job_id, []).append(future)
         future.add_done_callback(partial(self._forget, job_id))
         return future
+
+    def follow(self, job_id: str, hear: Callable[[Output], None]) -> asyncio.Future[JobResult]:
+        """Like `expect`; `hear` gets the job's output until the future is done. One follower per job."""
+        future = self.expect(job_id)
+        self._followers[job_id] = hear
+        future.add_done_callback(lambda _: self._followers.pop(job_id, None))
+        return future
+
+    def follower(self, job_id: str) -> Callable[[Output], None] | None:
+        """Who wants the job's output, if anybody does."""
+        return self._followers.get(job_id)
 
     def resolve(self, job_id: str, outcome: JobResult | WireError) -> None:
         """Settle every future of the job."""

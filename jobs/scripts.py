@@ -70,7 +70,7 @@ class Scripts:
         self._lanes = [names.lane(lane) for lane in LANES]
         self._submit, self._watch = Script("submit"), Script("watch")
         self._lease, self._renew, self._reclaim = Script("lease"), Script("renew"), Script("reclaim")
-        self._finish, self._release = Script("finish"), Script("release")
+        self._finish, self._release, self._emit = Script("finish"), Script("release"), Script("emit")
         self._stats, self._sweep = Script("stats"), Script("sweep")
 
     async def submit(
@@ -126,6 +126,11 @@ class Scripts:
         args: list[Arg] = [keys.GROUP, owned.worker, owned.entry_id, job_id, result, ttl]
         args += [keys.INBOX_LENGTH, keys.INBOX_TTL_S, dead_reason, keys.DEAD_LENGTH, str(owned.lane)]
         return bool(await self._finish(self._client, names, args))
+
+    async def emit(self, inbox: str, job_id: str, output: bytes) -> bool:
+        """Whether the inbox had room for output."""
+        args: list[Arg] = [keys.INBOX_OUTPUT_LENGTH, keys.INBOX_TTL_S, job_id, output]
+        return bool(await self._emit(self._client, [self._keys.inbox(inbox)], args))
 
     async def release(self, owned: Owned, *, attempts: int) -> bool:
         """Whether the worker still owned the entry. `attempts`: leases that count."""

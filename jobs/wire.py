@@ -1,6 +1,6 @@
 """Jobs, results and worker notices <-> bytes; the only codec. Never pickle.
 
-A job or result is the msgpack array `[WIRE_VERSION, {field: value}]`. Within one version fields may be added
+A job, result or output is the msgpack array `[WIRE_VERSION, {field: value}]`. Within one version fields may be added
 if they have a default: older readers skip them, newer readers fill them in. Anything else is a new version.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from jobs.errors import WireError
-from jobs.model import Job, JobResult, WorkerInfo
+from jobs.model import Job, JobResult, Output, WorkerInfo
 
 if TYPE_CHECKING:
     from typing import Final
@@ -24,11 +24,12 @@ _encoder = msgspec.msgpack.Encoder()
 _envelope = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
 _job = msgspec.msgpack.Decoder(Job)
 _result = msgspec.msgpack.Decoder(JobResult)
+_output = msgspec.msgpack.Decoder(Output)
 _worker = msgspec.json.Decoder(WorkerInfo)
 
 
-def encode(value: Job | JobResult) -> bytes:
-    """Bytes of a job or result. Raises WireError if a text in it is not Unicode (a lone surrogate)."""
+def encode(value: Job | JobResult | Output) -> bytes:
+    """Bytes of a job, result or output. Raises WireError if a text in it is not Unicode (a lone surrogate)."""
     try:
         return _encoder.encode((WIRE_VERSION, value))
     except UnicodeEncodeError as error:
@@ -43,6 +44,11 @@ def decode_job(data: bytes) -> Job:
 def decode_result(data: bytes) -> JobResult:
     """Raise WireError unless the bytes are a result of a version we know."""
     return _decode(_result, data)
+
+
+def decode_output(data: bytes) -> Output:
+    """Raise WireError unless the bytes are an output of a version we know."""
+    return _decode(_output, data)
 
 
 def encode_worker(worker: WorkerInfo) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jobs.memory_broker import MemoryBroker
-from jobs.model import Job, JobResult, Lane, Status
+from jobs.model import Chunk, Job, JobResult, Lane, Output, OutputStream, Status
 from jobs.redis_broker import RedisSubmitter, RedisWorkerBroker
 from jobs.redis_inbox import RedisInbox
 from jobs.settings import BrokerSettings
@@ -101,3 +101,12 @@ def result_of() -> Callable[..., JobResult]:
         return JobResult(**({"job_id": job.id, "status": Status.OK, "stdout": "1\n"} | fields))
 
     return result
+
+
+@pytest.fixture
+def printed() -> Callable[..., Output]:
+    def output(text: str, *, offset: int = 0, attempt: int = 1) -> Output:
+        chunk = Chunk(stream=OutputStream.STDOUT, offset=offset, text=text)
+        return Output(attempt=attempt, run=1, chunks=(chunk,))
+
+    return output

@@ -370,3 +370,65 @@ async def test_lane_stats_tell_waiting_from_running(rig, make_job):
 
     assert (stats.waiting, stats.running) == (1, 2)
     assert 0.1 <= stats.oldest_s < 1
+
+
+async def test_output_reaches_its_follower_in_order_and_before_the_result(rig, make_job, result_of, printed):
+    async with rig.inbox() as inbox:
+        job, heard = make_job(reply_to=inbox.id, stream=True), []
+        future = inbox.follow(job.id, heard.append)
+        heard_by_the_end = asyncio.create_task(_heard_when_done(future, heard))
+        await rig.submitter.submit(job)
+        worker = rig.worker("a")
+        [delivery] = await lease(worker, wait_s=1)
+        assert delivery.job.stream
+        outputs = [printed(f"{number}\n", offset=2 * number) for number in range(9)]
+
+        for output in outputs:
+            await worker.emit(delivery, output)
+        await worker.finish(delivery, result_of(job))
+
+        assert outputs == await asyncio.wait_for(heard_by_the_end, 2)
+        assert result_of(job) == future.result()
+        assert inbox.follower(job.id) is None
+
+
+async def _heard_when_done(future, heard):
+    await future
+    return list(heard)
+
+
+async def test_output_tells_a_later_attempt_from_an_earlier(rig, make_job, printed):
+    """A worker that lost its lease may still emit: owners are not asked, the attempt says which is void."""
+    async with rig.inbox() as inbox:
+        job, heard = make_job(reply_to=inbox.id, stream=True), asyncio.Queue()
+        inbox.follow(job.id, heard.put_nowait)
+        await rig.submitter.submit(job)
+        slow, quick = rig.worker("slow"), rig.worker("quick")
+        [first] = await lease(slow, wait_s=1)
+        await rig.pass_time(LEASE_S + 0.05)
+        [second] = await quick.reclaim(limit=1)
+
+        for worker, delivery in ((slow, first), (quick, second), (slow, first)):
+            await worker.emit(delivery, printed("x", attempt=delivery.attempt))
+
+        assert [(await asyncio.wait_for(heard.get(), 2)).attempt for _ in range(3)] == [1, 2, 1]
+
+
+async def test_output_that_nobody_follows_is_dropped(rig, make_job, result_of, printed):
+    async with rig.inbox() as inbox:
+        worker = rig.worker("a")
+        gone, heard = make_job(reply_to=inbox.id, stream=True), []
+        inbox.follow(gone.id, heard.append).cancel()
+        await asyncio.sleep(0)  # a future tells who asked it to in the next turn of the loop
+        waited = make_job(reply_to=inbox.id, stream=True)
+        future = inbox.expect(waited.id)
+        jobs = [gone, waited, make_job(reply_to="an inbox of the past", stream=True), make_job(keep_result=True)]
+        for job in jobs:
+            await rig.submitter.submit(job)
+
+        for delivery in await lease(worker, wait_s=1):
+            await worker.emit(delivery, printed("x"))
+            await worker.finish(delivery, result_of(delivery.job))
+
+        assert result_of(waited) == await asyncio.wait_for(future, 2)
+        assert heard == []

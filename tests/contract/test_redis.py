@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from jobs import redis_broker, tail, wire
+from jobs import keys, redis_broker, tail, wire
 from jobs.connect import connect
 from jobs.errors import BrokerUnavailable
 from jobs.model import Finish, JobState, Lane, Submission
@@ -228,3 +228,32 @@ async def test_a_saturating_batch_does_not_delay_single_jobs(redis_rig, make_job
     for _ in range(3):
         await redis_rig.submitter.submit(job := make_job())
         assert job in [delivery.job for delivery in await worker.lease(single=1, batch=1, wait_s=2)]
+
+
+async def test_output_never_pushes_a_reply_out_of_an_inbox(redis_rig, valkey, make_job, printed, monkeypatch):
+    """Whoever does not keep up gets no more output; the result has all of it anyway."""
+    monkeypatch.setattr(keys, "INBOX_OUTPUT_LENGTH", 5)
+    worker = redis_rig.worker("a")
+    await redis_rig.submitter.submit(make_job(reply_to="slow", stream=True))
+    [delivery] = await worker.lease(single=1, batch=1, wait_s=1)
+
+    for _ in range(8):
+        await worker.emit(delivery, printed("x"))
+
+    assert valkey.client.xlen("{contract}:inbox:slow") == 5
+
+
+async def test_output_that_nobody_can_decode_stops_nobody(redis_rig, valkey, make_job, result_of, printed):
+    worker, heard = redis_rig.worker("a"), []
+    async with redis_rig.inbox() as inbox:
+        job = make_job(reply_to=inbox.id, stream=True)
+        future = inbox.follow(job.id, heard.append)
+        await redis_rig.submitter.submit(job)
+        valkey.client.xadd(f"{{contract}}:inbox:{inbox.id}", {"id": job.id, "output": b"\xc1"})
+        [delivery] = await worker.lease(single=1, batch=1, wait_s=1)
+        await worker.emit(delivery, printed("x"))
+
+        await worker.finish(delivery, result_of(job))
+
+        assert result_of(job) == await asyncio.wait_for(future, 2)
+        assert [printed("x")] == heard

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs import keys, wire
 from jobs.errors import WireError
-from jobs.model import Job, JobResult, Lane, Reason, Status, WorkerInfo
+from jobs.model import Chunk, Job, JobResult, Lane, Output, OutputStream, Reason, Status, WorkerInfo
 
 JOB = Job(
     id="j1",
@@ -25,7 +25,7 @@ JOB = Job(
     reply_to="inbox",
     keep_result=True,
 )
-JOB_V1 = bytes.fromhex(
+JOB_V1_BEFORE_STREAM = bytes.fromhex(
     "9201de0013a26964a26a31a4636f6465a87072696e74283129a5737464696ea2696ea566696c657381aa646174612f61"
     "2e62696ec40200ffa46172677391a22d76a3656e7681a141a2c3a4ab656e7669726f6e6d656e74a764656661756c74a9"
     "74696d656f75745f73cb4024000000000000ac6d656d6f72795f6279746573ce10000000ac6f75747075745f62797465"
@@ -33,6 +33,7 @@ JOB_V1 = bytes.fromhex(
     "6d657267655f73747265616d73c2a46c616e65a56261746368ac7375626d69747465645f6174cb3ff8000000000000ab"
     "646561646c696e655f6174cb4027000000000000a87265706c795f746fa5696e626f78ab6b6565705f726573756c74c3"
 )
+JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", b"\xde\x00\x14", 1) + b"\xa6stream\xc2"
 RESULT = JobResult(
     job_id="j1",
     status=Status.INTERNAL,
@@ -51,6 +52,10 @@ RESULT_V1 = bytes.fromhex(
     "7381a5612e706e67c40189a777616c6c5f6d73cb3ff4000000000000a66370755f6d73cb0000000000000000ac6d656d"
     "6f72795f627974657300a871756575655f6d73cb0000000000000000a672756e5f6d73cb0000000000000000a7617474"
     "656d707402a47761726dc2"
+)
+OUTPUT = Output(attempt=2, run=1, chunks=(Chunk(stream=OutputStream.STDERR, offset=3, text="ä\n"),))
+OUTPUT_V1 = bytes.fromhex(
+    "920183a7617474656d707402a372756e01a66368756e6b739183a673747265616da6737464657272a66f666673657403a474657874a3c3a40a"
 )
 WORKER = WorkerInfo(id="w1", slots=2, environments=("default",), started_at=1.5)
 
@@ -73,6 +78,7 @@ jobs = st.builds(
     submitted_at=seconds,
     deadline_at=seconds,
     reply_to=st.none() | text,
+    stream=st.booleans(),
 )
 results = st.builds(
     JobResult,
@@ -102,20 +108,23 @@ def test_a_result_comes_back_as_it_went(result):
 
 @given(st.binary())
 def test_any_bytes_decode_or_raise_wire_error(data):
-    for decode in (wire.decode_job, wire.decode_result, wire.decode_worker):
+    for decode in (wire.decode_job, wire.decode_result, wire.decode_output, wire.decode_worker):
         with pytest.raises(WireError):
             decode(data)
 
 
 def test_entries_of_version_1_are_still_read():
     assert wire.decode_job(JOB_V1) == JOB
+    assert wire.decode_job(JOB_V1_BEFORE_STREAM) == JOB
     assert wire.decode_result(RESULT_V1) == RESULT
+    assert wire.decode_output(OUTPUT_V1) == OUTPUT
 
 
 def test_version_1_is_written_as_it_was():
     """A changed byte here means that workers and APIs of two releases no longer understand each other."""
     assert wire.encode(JOB) == JOB_V1
     assert wire.encode(RESULT) == RESULT_V1
+    assert wire.encode(OUTPUT) == OUTPUT_V1
 
 
 def test_fields_of_a_newer_release_are_skipped_and_missing_ones_get_their_default():
