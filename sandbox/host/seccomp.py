@@ -20,7 +20,9 @@ _ALLOW = 0x7FFF0000
 _ERRNO = 0x00050000
 _KILL_PROCESS = 0x80000000
 _ATTR_BAD_ARCH, _ATTR_OPTIMIZE = 2, 8
-_MASKED_EQ, _EQ = 7, 4
+_MASKED_EQ = 7
+_ARGUMENT = 0xFFFFFFFF
+"""The kernel looks at the lower half of these arguments only (they are ints): so must the filter."""
 _UNKNOWN = -1
 
 
@@ -64,13 +66,12 @@ def _fill(library: ctypes.CDLL, context: ctypes.c_void_p, policy: dict[str, Any]
     for name in policy["enosys"]["calls"].split():
         _rule(library, context, _ERRNO | errno.ENOSYS, name)
     for rule in policy["allow_if"]:
-        argument = rule["argument"]
-        if "mask" in rule:
-            compares = [_Compare(argument, _MASKED_EQ, rule["mask"], rule["equals"])]
-        else:
-            compares = [_Compare(argument, _EQ, value, 0) for value in rule["values"]]
-        for compare in compares:
-            _rule(library, context, _ALLOW, rule["call"], compare)
+        _rule(library, context, _ALLOW, rule["call"], *map(_compare, rule["when"]))
+
+
+def _compare(condition: dict[str, int]) -> _Compare:
+    mask = condition.get("mask", _ARGUMENT)
+    return _Compare(condition["argument"], _MASKED_EQ, mask, condition["equals"])
 
 
 def _rule(library: ctypes.CDLL, context: ctypes.c_void_p, action: int, name: str, *compares: _Compare) -> None:

@@ -22,7 +22,8 @@ def walls_for(config: SandboxConfig, *, own_uids: bool, counted: bool) -> dict[s
             "NPROC": cell.processes,
             "NOFILE": cell.open_files,
             "FSIZE": cell.file_bytes,
-            "CORE": 0,
+            "CORE": 1,  # not 0: that would still feed a core_pattern that is a pipe; 1 dumps nowhere
+            "SIGPENDING": 1024,
             "MEMLOCK": 1 << 20,
             "MSGQUEUE": 1 << 20,
         },

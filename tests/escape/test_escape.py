@@ -1,0 +1,113 @@
+"""Hostile programs against the wall. A case is a folder: `program.py`, `expect.toml`, perhaps `after.py`.
+
+A program says `managed: X` for whatever it should not have managed, so that no case has to list it. `after.py`, if
+there, runs next, in the same slots, and looks for what the first one left. After each case a neighbour must run.
+
+expect.toml: `promise`; `status` (an `Ending` or a list of them; default ok), `exit_code`, `signal`,
+`stdout_contains`, `stdout_not_contains`, `files` (names brought back), `machine` (only on such), `modes` (only in such:
+root, ordinary), tables `spec`, `limits` (as `RunSpec` and `Limits`), `after` (`stdout`: all it prints).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from sandbox import Limits, RunReport, RunSpec, Sandbox, SandboxConfig, default_environment, ending_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent for path in HERE.glob("*/expect.toml"))
+KEYS = {
+    "promise", "status", "exit_code", "signal", "stdout_contains", "stdout_not_contains", "files", "machine", "modes",
+    "spec", "limits", "after",
+}  # fmt: skip
+MODE = "root" if os.geteuid() == 0 else "ordinary"
+SLOTS = 2
+"""Few, so that what runs next comes into the same ones."""
+
+pytestmark = pytest.mark.jail
+
+
+@dataclass(frozen=True)
+class Walls:
+    """A sandbox under attack."""
+
+    sandbox: Sandbox
+    counted: bool
+
+
+@pytest_asyncio.fixture(
+    loop_scope="session", scope="session", params=["cgroups", "rlimits"] if MODE == "root" else ["rlimits"]
+)
+async def walls(
+    request: pytest.FixtureRequest, environment_root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Walls]:
+    counted = request.param == "cgroups"
+    environment = default_environment(environment_root)
+    environment = replace(environment, tiers=environment.tiers[:1])
+    folder = tmp_path_factory.mktemp("escape") / "run"
+    config = SandboxConfig(run_dir=folder, slots=SLOTS, warm=SLOTS, cgroups=counted)
+    async with Sandbox(environment, config) as sandbox:
+        if counted and sandbox.hierarchy is None:
+            pytest.skip("no writable cgroup here")
+        yield Walls(sandbox, counted)
+
+
+def spec_of(case: Path, name: str, expected: dict[str, Any]) -> RunSpec:
+    limits = Limits(**{"wall_s": 5.0, "memory_bytes": 96 << 20, **expected.get("limits", {})})
+    extra = {key: tuple(value) if isinstance(value, list) else value for key, value in expected.get("spec", {}).items()}
+    if isinstance(extra.get("stdin"), str):
+        extra["stdin"] = extra["stdin"].encode()
+    files = {"attack.py": (HERE / "attack.py").read_bytes()}
+    return RunSpec(code=(case / name).read_text(), files=files, limits=limits, **extra)
+
+
+def judge(report: RunReport, expected: dict[str, Any]) -> list[str]:
+    """What is not as promised."""
+    stdout = report.stdout.decode(errors="backslashreplace")
+    statuses = expected.get("status", "ok")
+    wrong = [line for line in stdout.splitlines() if line.startswith("managed:")]
+    if ending_of(report) not in ([statuses] if isinstance(statuses, str) else statuses):
+        wrong.append(f"ended as {ending_of(report)}, not {statuses}")
+    wrong += [f"{key} is {getattr(report, key)}" for key in ("exit_code", "signal")
+              if key in expected and getattr(report, key) != expected[key]]  # fmt: skip
+    wrong += [f"not printed: {text}" for text in expected.get("stdout_contains", []) if text not in stdout]
+    wrong += [f"printed: {text}" for text in expected.get("stdout_not_contains", []) if text in stdout]
+    if "files" in expected and sorted(report.files) != sorted(expected["files"]):
+        wrong.append(f"files are {sorted(report.files)}")
+    return wrong
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+async def test_promise_holds(case: Path, walls: Walls) -> None:
+    expected = tomllib.loads((case / "expect.toml").read_text())
+    assert set(expected) <= KEYS
+    if expected.get("machine", platform.machine()) != platform.machine() or MODE not in expected.get("modes", [MODE]):
+        pytest.skip("not for this machine or user")
+
+    report = await walls.sandbox.run(spec_of(case, "program.py", expected))
+    assert judge(report, expected) == [], f"{expected['promise']}\n{report}"
+
+    if "after" in expected:
+        for _ in range(2 * SLOTS):
+            later = await walls.sandbox.run(spec_of(case, "after.py", {}))
+            assert (later.stdout.decode(), later.stderr.decode()) == (expected["after"]["stdout"], "")
+    neighbour = await walls.sandbox.run(RunSpec(code="print(1 + 1)"))
+    assert neighbour.stdout == b"2\n"
+
+
+def test_every_case_has_a_promise() -> None:
+    """One sentence each: the threat model quotes them."""
+    promises = [tomllib.loads((case / "expect.toml").read_text())["promise"] for case in CASES]
+
+    assert len(set(promises)) == len(CASES) >= 40
+    assert {case.name for case in CASES} == {path.parent.name for path in HERE.glob("*/program.py")}
