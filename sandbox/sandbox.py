@@ -77,7 +77,7 @@ class Sandbox:
         return self._pools
 
     async def run(self, spec: RunSpec, on_output: Callable[[str, bytes], None] | None = None) -> RunReport:
-        """Run one program; `on_output(stream, chunk)` hears what it prints as it prints.
+        """Run one program; `on_output(stream, chunk)` hears what it prints, line by line as on a terminal.
 
         Cancelling the call kills the program. Raises JailFailed (try again), NotSupported.
         """

@@ -76,7 +76,7 @@ async def _work(
     connections = connect(settings.redis_url.get_secret_value())
     broker_settings = BrokerSettings()
     broker = RedisWorkerBroker(connections, broker_settings, worker=worker_id)
-    runner = Runner(sandbox, max_attempts=broker_settings.max_attempts)
+    runner = Runner(sandbox, broker.emit, max_attempts=broker_settings.max_attempts)
     consumer = Consumer(broker, runner, metrics, slots=settings.slots)
     info = WorkerInfo(id=worker_id, slots=settings.slots, environments=("default",), started_at=time.time())
     lease_s = broker_settings.lease_s

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Self
 from sandbox import RunReport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sandbox import RunSpec
 
 
@@ -19,6 +21,6 @@ class NoopSandbox:
     async def __aexit__(self, *_: object) -> None:
         return None
 
-    async def run(self, _: RunSpec) -> RunReport:
+    async def run(self, _: RunSpec, on_output: Callable[[str, bytes], None] | None = None) -> RunReport:  # noqa: ARG002
         """Pretend."""
         return RunReport(exit_code=0, signal=None)

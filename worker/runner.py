@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from jobs.model import Reason, Status
 from sandbox import JailFailed, NotSupported
+from worker.live import Live
 from worker.translate import Timing, failure_of, result_of, spec_of
 
 if TYPE_CHECKING:
-    from jobs.model import Delivery, JobResult
+    from collections.abc import Awaitable, Callable
+
+    from jobs.model import Delivery, JobResult, Output
     from sandbox import RunReport, RunSpec
 
 log = logging.getLogger(__name__)
@@ -21,15 +25,17 @@ _TRIES = 3
 class Runs(Protocol):
     """The sandbox, or what stands in for it when the queue alone is measured."""
 
-    async def run(self, spec: RunSpec) -> RunReport:
-        """Run one program."""
+    async def run(self, spec: RunSpec, on_output: Callable[[str, bytes], None] | None = None) -> RunReport:
+        """Run one program; `on_output(stream, chunk)` hears what it prints as it prints."""
 
 
 class Runner:
-    """Turns deliveries into results. Cancelling `run` kills the program."""
+    """Turns deliveries into results; `emit` shows their output meanwhile. Cancelling `run` kills the program."""
 
-    def __init__(self, sandbox: Runs, *, max_attempts: int) -> None:
-        self._sandbox, self._max_attempts = sandbox, max_attempts
+    def __init__(
+        self, sandbox: Runs, emit: Callable[[Delivery, Output], Awaitable[None]], *, max_attempts: int
+    ) -> None:
+        self._sandbox, self._emit, self._max_attempts = sandbox, emit, max_attempts
 
     def is_poison(self, delivery: Delivery) -> bool:
         """Whether too many workers have died under this job already."""
@@ -38,13 +44,13 @@ class Runner:
     async def run(self, delivery: Delivery) -> JobResult:
         """Run the job to its verdict; what is not the program's doing becomes `internal`, with a reason."""
         leased_at = time.time()
-        for _ in range(_TRIES):
+        for number in range(1, _TRIES + 1):
             left_s = delivery.job.deadline_at - time.time()
             if left_s <= 0:
                 return fail(delivery, Reason.EXPIRED, "the deadline passed before the job could run", leased_at)
             wall_s = min(delivery.job.timeout_s, left_s)
             try:
-                report = await self._sandbox.run(spec_of(delivery.job, wall_s=wall_s))
+                report = await self._report(delivery, spec_of(delivery.job, wall_s=wall_s), run=number)
             except NotSupported as error:
                 return fail(delivery, Reason.ENVIRONMENT, str(error), leased_at)
             except JailFailed as error:
@@ -54,6 +60,12 @@ class Runner:
                 return fail(delivery, Reason.EXPIRED, "the deadline passed while the job ran", leased_at)
             return result_of(delivery, report, Timing(leased_at=leased_at, finished_at=time.time()))
         return fail(delivery, Reason.SANDBOX, "the sandbox failed repeatedly under this job", leased_at)
+
+    async def _report(self, delivery: Delivery, spec: RunSpec, *, run: int) -> RunReport:
+        if not delivery.job.stream:
+            return await self._sandbox.run(spec)
+        async with Live(partial(self._emit, delivery), attempt=delivery.attempt, run=run) as live:
+            return await self._sandbox.run(spec, live.hear)
 
     def poisoned(self, delivery: Delivery) -> JobResult:
         """Result of a job that is not run any more."""

@@ -29,8 +29,9 @@ class Job:
     """One program, and what the cell needs besides to run it."""
 
     header: dict[str, Any]
-    """"args", "env", "files" (paths), "interpreter_mode", "strace", "merge_streams", "outputs" (bool), "rlimits",
-    "data_bytes" (private memory on top of what the cell has, None: no bound but the cgroup's)."""
+    """"args", "env", "files" (paths), "interpreter_mode", "strace", "merge_streams", "live" (somebody reads along),
+    "outputs" (bool), "rlimits", "data_bytes" (private memory on top of what the cell has, None: no bound but the
+    cgroup's)."""
     blobs: list[bytes]
     channel: socket.socket
     python: str
@@ -61,6 +62,8 @@ def run(job: Job) -> NoReturn:
     if _needs_start(header):
         _execute(job.python, header, dict(os.environ))
     sys.argv[1:] = header["args"]
+    if header["live"]:
+        sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # as on a terminal
     sys.orig_argv[2:] = header["args"]
     main.leave(main.call(job.blobs[0], interpreter_mode=header["interpreter_mode"]))
 
@@ -155,7 +158,7 @@ def echo() -> NoReturn:
 
 def _execute(python: str, header: dict[str, Any], environ: dict[str, str]) -> NoReturn:
     script = ["-c", _ECHO] if header["interpreter_mode"] else [MAIN]
-    command = ["python3", *script, *header["args"]]
+    command = ["python3", *(["-u"] if header["live"] else []), *script, *header["args"]]
     if not header["strace"]:
         os.execve(python, command, environ)
     _trace(python, command, environ)

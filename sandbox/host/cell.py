@@ -84,7 +84,7 @@ class Cell:
         timer = self._loop.call_later(limits.wall_s, self._time_out)
         try:
             self._limit_memory(limits.memory_bytes)
-            await self._send(spec)
+            await self._send(spec, live=on_output is not None)
             self._feed.start(spec.stdin)
             await self._done
             return self._report(spec, time.perf_counter() - started)
@@ -181,8 +181,8 @@ class Cell:
         else:
             self.jail.watch(self.id, limit_bytes)
 
-    async def _send(self, spec: RunSpec) -> None:
-        frame = _frame(spec, memory_limited=self._group is not None)
+    async def _send(self, spec: RunSpec, *, live: bool) -> None:
+        frame = _frame(spec, memory_limited=self._group is not None, live=live)
         try:
             sent = self._channel.send(frame)
         except BlockingIOError:
@@ -233,7 +233,7 @@ def _cpu_exceeded(code: int, cpu_s: float, limit_s: float | None) -> bool:
     return limit_s is not None and code in (-signal.SIGXCPU, -signal.SIGKILL) and cpu_s >= limit_s
 
 
-def _frame(spec: RunSpec, *, memory_limited: bool) -> bytes:
+def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:
     limits = spec.limits
     rlimits = {} if limits.cpu_s is None else {"CPU": math.ceil(limits.cpu_s)}
     header = {
@@ -246,6 +246,7 @@ def _frame(spec: RunSpec, *, memory_limited: bool) -> bytes:
         "outputs": bool(spec.outputs),
         "rlimits": rlimits,
         "data_bytes": None if memory_limited else 2 * limits.memory_bytes + _RESERVED_BYTES,
+        "live": live,
     }
     return protocol.pack_job(header, [spec.code.encode(), *spec.files.values()])
 
