@@ -134,6 +134,9 @@ class Jail:
             await asyncio.wait_for(self._process.wait(), _CLOSE_S)
         except TimeoutError:
             log.warning("jail outlived SIGKILL", extra={"event": "jail_close_timeout", "pid": self.pid})
+        residents, self._residents = self._residents, {}
+        for resident in residents.values():
+            resident.gone()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _readable(self) -> None:
@@ -174,8 +177,7 @@ class Jail:
         self._control.close()  # the zygote leaves at end of file, and with it, pid 1, the whole jail
         if self._process.returncode is None:
             self._process.kill()
-        residents, self._residents = self._residents, {}
-        for resident in residents.values():
+        for resident in list(self._residents.values()):
             resident.jail_lost()
         self.on_lost()
 

@@ -149,8 +149,9 @@ class Pool:
             return None
         if not trace:
             self._starting.add(cell)
+            timer = asyncio.get_running_loop().call_later(self._config.warm_timeout_s, self._give_up, cell)
+            cell.warm.add_done_callback(lambda _: timer.cancel())
             cell.warm.add_done_callback(lambda _: self._on_warm(cell, ordered_at))
-            asyncio.get_running_loop().call_later(self._config.warm_timeout_s, self._give_up, cell)
         return cell
 
     def _on_warm(self, cell: Cell, ordered_at: float) -> None:
@@ -168,6 +169,8 @@ class Pool:
         self._warm.append(cell)
 
     def _on_stillborn(self, cell: Cell) -> None:
+        if cell.jail.lost.is_set():
+            return  # its jail's end is news enough
         self.stats.cells_stillborn += 1
         self._stillborn += 1
         error = None if cell.warm.cancelled() else cell.warm.exception()
@@ -177,9 +180,8 @@ class Pool:
             cell.jail.lose()
 
     def _give_up(self, cell: Cell) -> None:
-        if cell in self._starting:
-            cell.warm.cancel()
-            cell.discard()
+        cell.warm.cancel()
+        cell.discard()
 
     def _on_gone(self, cell: Cell) -> None:
         if cell in self._warm:  # died while it waited
@@ -195,7 +197,7 @@ class Pool:
 
     def _on_lost(self, jail: Jail) -> None:
         self._warm = [cell for cell in self._warm if cell.jail is not jail]
-        self._retired.append(jail)
+        self._task(jail.close())
         if jail is self._jail:
             self._jail = None
             self.stats.zygotes_died += 1
