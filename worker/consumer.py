@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jobs import tail
 from jobs.errors import BrokerUnavailable
 from jobs.model import Finish, Reason
 from worker.runner import fail
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _WAIT_S = 1.0
+_LAST_LEASE_S = 3.0  # a lease waits for less, unless Redis is away
+_GIVE_BACK_S = 5.0
 _PAUSE_S = 0.2
 _CANCELLED_KEPT = 10_000
 
@@ -59,8 +63,10 @@ class Consumer:
 
     async def consume(self) -> None:
         """Lease and start jobs until `draining`."""
-        while not self.draining:
+        while True:
             await self._room.wait()
+            if self.draining:
+                return
             # One slot stays for whoever waits for an answer, however long the batches' programs run.
             batch = self.free - 1 if self._slots > 1 else self.free
             try:
@@ -95,27 +101,37 @@ class Consumer:
                 running.lost = True
                 running.task.cancel()
 
-    async def drain(self, patience_s: float) -> None:
-        """Lease no more; let what runs finish; give back what does not within `patience_s`."""
+    async def drain(self, consuming: asyncio.Task[None], patience_s: float) -> None:
+        """Lease no more; let what runs finish; give back what does not within `patience_s`.
+
+        Bounded also while Redis is away: what cannot be given back is reclaimed when its lease runs out.
+        """
+        give_up_at = time.monotonic() + patience_s
         self.draining = True
-        tasks = {running.task: running for running in self._running.values()}
-        if tasks:
-            _, pending = await asyncio.wait(tasks, timeout=patience_s)
-            for task in pending:
-                tasks[task].lost = True
-                task.cancel()
-                await self._broker.release(tasks[task].delivery)
-            await asyncio.gather(*pending, return_exceptions=True)
+        self._room.set()
+        # What the last lease brings in while it ends is part of the drain.
+        await asyncio.wait({consuming}, timeout=_LAST_LEASE_S)
+        await tail.stop(consuming)
+        if tasks := [running.task for running in self._running.values()]:
+            await asyncio.wait(tasks, timeout=max(0.0, give_up_at - time.monotonic()))
+        giving_back = asyncio.create_task(self._give_back())
+        await asyncio.wait({giving_back}, timeout=_GIVE_BACK_S)
+        await tail.stop(giving_back)
+
+    async def _give_back(self) -> None:
+        unfinished = list(self._running.values())
+        for running in unfinished:
+            running.lost = True
+            await tail.stop(running.task)
+        with suppress(BrokerUnavailable):
+            for running in unfinished:
+                await self._broker.release(running.delivery)
 
     async def _work(self, delivery: Delivery) -> None:
-        started_at = time.time()
         try:
-            result = await self._result(delivery, started_at)
+            result = await self._result(delivery, time.time())
             if result is not None:
                 await self._finish(delivery, result)
-        except Exception:
-            # A bug of ours: the lease runs out and the job runs elsewhere, or is dead-lettered by attempt.
-            log.exception("job failed", extra={"event": "job_failed", "job_id": delivery.job.id})
         finally:
             del self._running[delivery.entry_id]
             self._settle()
@@ -131,6 +147,10 @@ class Consumer:
             if self._running[delivery.entry_id].lost:
                 return None
             return fail(delivery, Reason.CALLER, "cancelled while it ran", started_at)
+        except Exception:
+            # A bug of ours. The caller hears it now: more attempts would meet it again.
+            log.exception("job failed", extra={"event": "job_failed", "job_id": delivery.job.id})
+            return fail(delivery, Reason.SANDBOX, "the worker failed under this job", started_at)
 
     async def _finish(self, delivery: Delivery, result: JobResult) -> None:
         """Record the result, however long Redis is away: the lease tells whether it still counts."""
@@ -146,7 +166,7 @@ class Consumer:
 
     def _settle(self) -> None:
         self._metrics.busy(len(self._running))
-        if self.free:
+        if self.free or self.draining:
             self._room.set()
         else:
             self._room.clear()

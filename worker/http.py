@@ -38,5 +38,7 @@ def server(registry: CollectorRegistry, not_ready: Callable[[], str], *, host: s
         return PlainTextResponse(f"{reason or 'ok'}\n", 503 if reason else 200)
 
     routes = [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
-    config = uvicorn.Config(Starlette(routes=routes), host=host, port=port, log_config=None, lifespan="off")
+    config = uvicorn.Config(
+        Starlette(routes=routes), host=host, port=port, log_config=None, access_log=False, lifespan="off"
+    )
     return _Server(config)

@@ -11,22 +11,25 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from jobs import tail
 from jobs.connect import connect
 from jobs.model import WorkerInfo
 from jobs.redis_broker import RedisWorkerBroker
 from jobs.settings import BrokerSettings
-from sandbox import RunSpec, Sandbox, SandboxConfig, SandboxUnavailable, bare_environment, default_environment
+from sandbox import Sandbox, SandboxConfig, bare_environment, default_environment
 from worker import http, leases
 from worker.consumer import Consumer
+from worker.folder import own_folder
 from worker.metrics import WorkerMetrics
 from worker.noop import NoopSandbox
 from worker.runner import Runner
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
-_PROOFS = ("print('ok')", "import numpy; print('ok')")
 
 
 async def serve(settings: WorkerSettings) -> None:
@@ -36,19 +39,20 @@ async def serve(settings: WorkerSettings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     metrics = WorkerMetrics(settings.slots)
-    async with _sandbox(settings, worker_id) as sandbox:
-        if isinstance(sandbox, Sandbox):
-            await _prove(sandbox)
-            metrics.watch(sandbox.pools)
-        await _work(settings, worker_id, sandbox, metrics, stop)
+    with own_folder(settings.state_dir.absolute() / "run", worker_id) as folder:
+        async with _sandbox(settings, folder) as sandbox:
+            if isinstance(sandbox, Sandbox):
+                await sandbox.prove()
+                metrics.watch(sandbox.pools)
+            await _work(settings, worker_id, sandbox, metrics, stop)
 
 
-def _sandbox(settings: WorkerSettings, worker_id: str) -> Sandbox | NoopSandbox:
+def _sandbox(settings: WorkerSettings, folder: Path) -> Sandbox | NoopSandbox:
     if settings.sandbox == "noop":
         return NoopSandbox()
     root = settings.environment_root
     config = SandboxConfig(
-        run_dir=settings.state_dir.absolute() / "run" / worker_id,
+        run_dir=folder / "jails",
         slots=settings.slots,
         warm=settings.warm,
         cgroups=settings.cgroups,
@@ -56,14 +60,6 @@ def _sandbox(settings: WorkerSettings, worker_id: str) -> Sandbox | NoopSandbox:
         zygote_age_s=settings.zygote_age_s,
     )
     return Sandbox(default_environment(root) if root else bare_environment(), config)
-
-
-async def _prove(sandbox: Sandbox) -> None:
-    """Be ready only when a cell of each tier has really run something."""
-    for code in _PROOFS[: len(sandbox.pools)]:
-        report = await sandbox.run(RunSpec(code=code))
-        if report.stdout != b"ok\n":
-            raise SandboxUnavailable(f"a first program did not run: {report}")
 
 
 async def _work(
@@ -101,11 +97,8 @@ async def _work(
         log.info("worker ready", extra={"event": "worker_ready", "worker": worker_id, "slots": settings.slots})
         await stop.wait()
         log.info("worker drains", extra={"event": "worker_drains", "worker": worker_id})
-        announcing.cancel()
-        await consumer.drain(settings.drain_s)
-        await consuming
-        # What the last lease brought in while we drained.
-        await consumer.drain(settings.drain_s)
+        await tail.stop(announcing)
+        await consumer.drain(consuming, settings.drain_s)
         for task in beside:
-            task.cancel()
+            await tail.stop(task)
     await connections.aclose()
