@@ -237,7 +237,6 @@ class RedisWorkerBroker(_RedisGauges):
             )
 
     async def _finish(self, delivery: Delivery, result: JobResult, *, dead_reason: str) -> Finish:
-        self._held.discard(delivery.entry_id)
         job = delivery.job
         with redis_errors():
             ours = await self._with_groups(
@@ -250,6 +249,8 @@ class RedisWorkerBroker(_RedisGauges):
                     dead_reason=dead_reason,
                 )
             )
+        # Not before: while Redis is away it is tried again, and must not be reclaimed by ourselves meanwhile.
+        self._held.discard(delivery.entry_id)
         return Finish.RECORDED if ours else Finish.STALE
 
     async def _sweep(self) -> None:
