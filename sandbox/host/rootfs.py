@@ -27,7 +27,6 @@ _ETC = (
     "timezone",
     "mime.types",
     "os-release",
-    "alternatives",
     "fonts",
 )
 _UIDS = range(10000, 11024)
@@ -121,6 +120,8 @@ def _binds(path: Path, environment: Environment) -> tuple[Bind, ...]:
             (path / name).symlink_to(Path("/", name).readlink())
         elif Path("/", name).is_dir():
             binds.append(Bind(source=f"/{name}", target=f"/{name}", hidden=False))
+    if Path("/etc/alternatives").is_dir():
+        binds.append(Bind(source="/etc/alternatives", target="/etc/alternatives", hidden=False))
     root = environment.root.resolve()
     binds.append(Bind(source=str(root), target="/opt/python", hidden=True))
     prefix = (root / "bin/python3").resolve().parent.parent
