@@ -9,10 +9,10 @@ import uvloop
 from pydantic import ValidationError
 
 from api.app import create_app
-from api.logs import configure
 from api.server import Server
 from api.settings import ApiSettings
 from jobs.connect import connect
+from jobs.logs import configure
 from jobs.redis_broker import RedisSubmitter
 from jobs.redis_inbox import RedisInbox
 from jobs.settings import BrokerSettings

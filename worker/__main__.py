@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
 import uvloop
 from pydantic import ValidationError
 
+from jobs.logs import configure
 from sandbox import SandboxUnavailable
 from worker.lifecycle import serve
 from worker.settings import WorkerSettings
@@ -22,7 +22,7 @@ def main() -> int:
     except ValidationError as error:
         sys.stderr.write(f"worker: {error}\n")
         return EXIT_SETTINGS
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    configure(settings.log_level)
     try:
         uvloop.run(serve(settings))
     except SandboxUnavailable as error:

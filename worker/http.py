@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -11,17 +12,17 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from prometheus_client import CollectorRegistry
     from starlette.requests import Request
 
 
 class _Server(uvicorn.Server):
-    def capture_signals(self):  # type: ignore[no-untyped-def]  # noqa: ANN202
-        from contextlib import nullcontext  # noqa: PLC0415
-
-        return nullcontext()  # signals are the lifecycle's
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leave signals to the lifecycle."""
+        yield
 
 
 def server(registry: CollectorRegistry, not_ready: Callable[[], str], *, host: str, port: int) -> uvicorn.Server:

@@ -11,6 +11,7 @@ import structlog
 def configure(level: str) -> None:
     """Send our events and the server's lines to stderr, one JSON object each."""
     shared: list[structlog.typing.Processor] = [
+        structlog.stdlib.ExtraAdder(),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
