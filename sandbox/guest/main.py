@@ -1,26 +1,24 @@
 """The program as `__main__`, and its way out: what CPython's own `Py_RunMain` does, in the same order.
 
 All of it but the end: the interpreter's own memory is left to the kernel, because taking a preloaded interpreter
-apart costs more (12 ms) than everything else that a cell does. Functions under which code of the program runs are
-hidden.
+apart costs more (12 ms) than everything else that a cell does. The functions are hidden: the program's code runs
+under them, and its trace function may still be in place.
 """
 
 from __future__ import annotations
 
 import ast
-import atexit
 import builtins
-import contextlib
-import gc
 import importlib.machinery
-import logging
-import os
 import signal
 import sys
 import threading
 import time
 import types
 import weakref
+from atexit import _run_exitfuncs
+from gc import collect
+from os import _exit, getpid, kill  # by name, here and above: what a program makes of these modules is its own
 from typing import Any, NoReturn
 
 from sandbox.guest.hidden import hidden
@@ -34,6 +32,7 @@ _CLEARED = ("path", "argv", "orig_argv", "ps1", "ps2", "last_type", "last_value"
 """Names of `sys` that are None when the last objects die."""
 
 _display = sys.__excepthook__
+_import = builtins.__import__
 _preloaded = 0
 """Number of modules that a program finds loaded, `__main__` and its alias aside."""
 _kept: list[object] = []
@@ -47,7 +46,8 @@ def pose() -> None:
     sys.orig_argv = ["python3", MAIN]
     sys.path[0] = WORK
     _kept.extend([sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)])
-    sys.path_importer_cache.pop("/evalpool", None)
+    for path in ("/evalpool", "/evalpool/sandbox", "/evalpool/sandbox/guest"):
+        sys.path_importer_cache.pop(path, None)
     _preloaded = len(sys.modules)
     _kept.extend((sys.path, sys.meta_path))
 
@@ -75,46 +75,52 @@ def rehearse(source: bytes) -> None:
     """`call`, and of `leave` what can be undone."""
     call(source, interpreter_mode=False)
     _flush()
-    kept = {name: sys.__dict__[name] for name in _CLEARED if name in sys.__dict__}
+    kept = {name: sys.__dict__[name] for name in (*_CLEARED, "is_finalizing") if name in sys.__dict__}
     _tear_down()
     sys.__dict__.update(kept)
+    builtins.__import__ = _import
     del builtins._  # type: ignore[attr-defined]
 
 
+@hidden
 def _compile(source: bytes, *, interpreter_mode: bool) -> types.CodeType:
     if interpreter_mode:
-        tree = ast.parse(source, _PATH)
+        tree: Any = compile(source, _PATH, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         return compile(ast.Interactive(tree.body), _PATH, "single", dont_inherit=True)
     return compile(source, _PATH, "exec", dont_inherit=True)
 
 
+@hidden
 def _fresh_main() -> types.ModuleType:
     main = types.ModuleType("__main__")
     main.__dict__.update(
         __annotations__={},
         __builtins__=builtins,
-        __cached__=None,
         __file__=_PATH,
+        __cached__=None,
         __loader__=importlib.machinery.SourceFileLoader("__main__", _PATH),
     )
     sys.modules["__main__"] = main
     if "multiprocessing" in sys.modules:
         sys.modules["__mp_main__"] = main  # as its import does; what spawned children send back names it
-    started = time.time()
-    logging._startTime = int(started * 1e9) if sys.version_info >= (3, 13) else started  # type: ignore[attr-defined]  # noqa: SLF001
+    if "logging" in sys.modules:
+        now = time.time_ns() if sys.version_info >= (3, 13) else time.time()
+        sys.modules["logging"]._startTime = now  # type: ignore[attr-defined]  # noqa: SLF001  as its import does
     return main
 
 
+@hidden
 def _exit_status(code: object) -> int:
     """`handle_system_exit`: the argument of a SystemExit as exit status."""
     if code is None:
         return 0
     if isinstance(code, int):
         return code & 0xFF if abs(code) < 1 << 63 else 0xFF
-    with contextlib.suppress(BaseException):
-        sys.stderr.write(str(code))
-    with contextlib.suppress(BaseException):
-        sys.stderr.write("\n")
+    for text in (code, "\n"):
+        try:  # noqa: SIM105  suppress is Python code too, and would be traced
+            sys.stderr.write(str(text))
+        except BaseException:  # noqa: BLE001, S110  there is nowhere to say so
+            pass
     return 1
 
 
@@ -143,9 +149,10 @@ def _report(error: BaseException) -> int:
 @hidden
 def _hooked(error: BaseException) -> BaseException | None:
     """Call `sys.excepthook`; what it raised."""
-    hook = getattr(sys, "excepthook", None)
-    if hook is None:
-        sys.stderr.write("sys.excepthook is missing, printing original exception\n")
+    try:
+        hook = sys.excepthook
+    except AttributeError:
+        sys.stderr.write("sys.excepthook is missing\n")
         hook = _display
     try:
         hook(type(error), error, error.__traceback__)
@@ -154,6 +161,7 @@ def _hooked(error: BaseException) -> BaseException | None:
     return None
 
 
+@hidden
 def _trim(error: BaseException) -> None:
     """Take our frames off a traceback (before Python 3.11 they are not hidden)."""
     trace = error.__traceback__
@@ -170,7 +178,7 @@ def leave(status: int) -> NoReturn:
     except BaseException as error:  # noqa: BLE001
         _unraisable(error, threading)
     try:  # noqa: SIM105  every program passes here
-        atexit._run_exitfuncs()  # noqa: SLF001
+        _run_exitfuncs()
     except BaseException:  # noqa: BLE001, S110  up to Python 3.9 the last error, already reported, comes out
         pass
     if not _flush() and status >= 0:
@@ -179,8 +187,8 @@ def leave(status: int) -> NoReturn:
     _flush_quietly()
     if status < 0:
         signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    os._exit(status)
+        kill(getpid(), -status)
+    _exit(status)
 
 
 @hidden
@@ -224,17 +232,30 @@ def _tear_down() -> None:
         if name in sys.__dict__:
             sys.__dict__[name] = None
     sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__
+    sys.is_finalizing = _yes
+    builtins.__import__ = _no_import  # type: ignore[assignment]
     dying = []
     for _ in range(len(sys.modules) - _preloaded):
         _, module = sys.modules.popitem()  # the newest; looking at the others would copy their pages
         if type(module) is types.ModuleType:
             dying.append(weakref.ref(module))
         del module
-    gc.collect()
+    collect()
     for alive in filter(None, (ref() for ref in dying)):
         _clear(alive.__dict__)
 
 
+@hidden
+def _yes() -> bool:
+    return True
+
+
+@hidden
+def _no_import(*_: object) -> NoReturn:
+    raise ImportError("sys.meta_path is None, Python is likely shutting down")
+
+
+@hidden
 def _clear(names: dict[str, Any]) -> None:
     """`_PyModule_ClearDict`: names with one underscore first, then all but the builtins."""
     for wanted in (True, False):
@@ -265,5 +286,7 @@ _HookArgs = _hook_args()
 def _unraisable(error: BaseException, where: object) -> None:
     """`PyErr_WriteUnraisable`."""
     _trim(error)
-    with contextlib.suppress(BaseException):
+    try:  # noqa: SIM105
         sys.unraisablehook(_HookArgs((type(error), error, error.__traceback__, None, where)))
+    except BaseException:  # noqa: BLE001, S110  there is nowhere to say so
+        pass

@@ -6,6 +6,7 @@ that only a starting interpreter reads, `strace`), the real command is exec'ed i
 
 from __future__ import annotations
 
+import gc
 import os
 import resource
 import signal
@@ -61,10 +62,11 @@ def run(job: Job) -> NoReturn:
     os.environ.update(header["env"])
     if _needs_start(header):
         _execute(job.python, header, dict(os.environ))
-    sys.argv[1:] = header["args"]
     if header["live"]:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # as on a terminal
+    sys.argv[1:] = header["args"]
     sys.orig_argv[2:] = header["args"]
+    gc.freeze()  # our objects are not the program's to find, nor its collector's to look at
     main.leave(main.call(job.blobs[0], interpreter_mode=header["interpreter_mode"]))
 
 

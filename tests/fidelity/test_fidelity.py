@@ -7,8 +7,6 @@ working directory and the interpreter lie.
 
 from __future__ import annotations
 
-import asyncio
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from bare_python import Bare, run_bare
 
 from sandbox.spec import RunReport, RunSpec
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
 
 PROGRAMS = sorted((Path(__file__).parent / "programs").glob("*.py"))
-BARE_TIMEOUT_S = 30
 TELL_PLACES = "import os, sys; print(os.getcwd(), sys.prefix, sys.base_prefix, sep='\\n')"
 UNSEEDED = {
     "bare": "import random, tempfile; print(random.random(), next(tempfile._get_candidate_names()))",
@@ -52,9 +50,7 @@ def load(program: Path) -> RunSpec:
         stdin=stdin.read_bytes() if stdin.exists() else b"",
         args=tuple(args.read_text("utf-8").removesuffix("\n").split("\n")) if args.exists() else (),
         files={
-            path.relative_to(files).as_posix(): path.read_bytes()
-            for path in sorted(files.rglob("*"))
-            if path.is_file()
+            path.relative_to(files).as_posix(): path.read_bytes() for path in sorted(files.rglob("*")) if path.is_file()
         },
     )
 
@@ -82,59 +78,6 @@ def normalise(raw: bytes, places: Places) -> str:
     return ADDRESS.sub("0x...", text)
 
 
-def lay_out(spec: RunSpec, folder: Path) -> None:
-    """Write main.py and the submitted files into an empty folder."""
-    for name, content in {"main.py": spec.code.encode(), **spec.files}.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bare:
-    """The interpreter of the environment, with no sandbox around it."""
-
-    python: Path
-    home: Path
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """Variables of a bare run: what a clean login has, nothing of this test's own."""
-        path = os.pathsep.join([str(self.python.parent), "/usr/local/bin", "/usr/bin", "/bin"])
-        return {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8"}
-
-
-async def start_bare(spec: RunSpec, folder: Path, bare: Bare) -> asyncio.subprocess.Process:
-    """Start `python3 main.py` in `folder`, in a session of its own so that its signals stay its own."""
-    lay_out(spec, folder)
-    return await asyncio.create_subprocess_exec(
-        bare.python,
-        "main.py",
-        *spec.args,
-        cwd=folder,
-        env=bare.environ,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        umask=0o022,
-        start_new_session=True,
-    )
-
-
-async def run_bare(spec: RunSpec, folder: Path, bare: Bare) -> RunReport:
-    """Run a case under the bare interpreter and report it as the sandbox would."""
-    process = await start_bare(spec, folder, bare)
-    stdout, stderr = await asyncio.wait_for(process.communicate(spec.stdin), BARE_TIMEOUT_S)
-    code = process.returncode
-    assert code is not None
-    return RunReport(
-        exit_code=code if code >= 0 else None,
-        signal=-code if code < 0 else None,
-        stdout=stdout,
-        stderr=stderr,
-    )
-
-
 def outcome(report: RunReport, places: Places) -> Outcome:
     return Outcome(
         exit_code=report.exit_code,
@@ -147,11 +90,6 @@ def outcome(report: RunReport, places: Places) -> Outcome:
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
 async def jailed_places(sandbox: Sandbox) -> Places:
     return Places.told((await sandbox.run(RunSpec(code=TELL_PLACES))).stdout)
-
-
-@pytest.fixture(scope="module")
-def bare(environment_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Bare:
-    return Bare(python=environment_root / "bin" / "python3", home=tmp_path_factory.mktemp("home"))
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")

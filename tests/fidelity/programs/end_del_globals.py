@@ -10,9 +10,9 @@ class Noisy:
         print("del", self.name)
 
 
+gc.collect()  # another run of the collector among these lines would change the order
 first = Noisy("first")
 second = Noisy("second")
 _private = Noisy("private")
 first = Noisy("first again")
-gc.collect()  # else the order depends on how often the collector ran since the interpreter started
 print("end of main")

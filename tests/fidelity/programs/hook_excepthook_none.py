@@ -1,0 +1,4 @@
+# sys.excepthook may be no function.
+import sys
+sys.excepthook=None
+1/0
