@@ -20,7 +20,7 @@ from sandbox.spec import RunReport, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandbox.host.cgroup import CellGroup
+    from sandbox.host.cgroup import CellGroup, GroupUsage
     from sandbox.host.jail import CellExit, Jail
     from sandbox.spec import RunSpec
 
@@ -46,6 +46,7 @@ class Cell:
         for future in (self.warm, self._done):
             future.add_done_callback(_mark_retrieved)
         self._exit: CellExit | None = None
+        self._group_usage: GroupUsage | None = None
         self._directory = -1
         self._cancelled = self._timed_out = self._overflowed = self._out_of_memory = False
 
@@ -116,6 +117,8 @@ class Cell:
     def exited(self, facts: CellExit) -> None:
         """The program is dead."""
         self._exit = facts
+        if self._group is not None:  # now: once the cell is gone the group counts for the slot's next one
+            self._group_usage = self._group.usage()
         if not self.warm.done():
             self.warm.set_exception(JailFailed("the cell died before it was warm"))
         self._progress()
@@ -176,10 +179,11 @@ class Cell:
             self.jail.lose()
 
     def _limit_memory(self, limit_bytes: int) -> None:
-        if self._group is not None:
-            self._group.limit_memory(limit_bytes)
-        else:
+        if self._group is None:
             self.jail.watch(self.id, limit_bytes)
+        elif not self._group.limit_memory(limit_bytes):
+            self._out_of_memory = True
+            self.kill()
 
     async def _send(self, spec: RunSpec, *, live: bool) -> None:
         frame = _frame(spec, memory_limited=self._group is not None, live=live)
@@ -195,14 +199,14 @@ class Cell:
     def _report(self, spec: RunSpec, wall_s: float) -> RunReport:
         assert self._exit is not None  # noqa: S101  `_done` is set only then
         code = os.waitstatus_to_exitcode(self._exit.status)
-        group = self._group.usage() if self._group else None
+        group = self._group_usage
         return RunReport(
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
             timed_out=self._timed_out,
             cancelled=self._cancelled,
             cpu_exceeded=_cpu_exceeded(code, self._exit.cpu_s, spec.limits.cpu_s),
-            oom_killed=group.oom_kills > 0 if group else self._out_of_memory,
+            oom_killed=self._out_of_memory or (group is not None and group.oom_kills > 0),
             output_exceeded=self._overflowed,
             stdout=self._out.data,
             stderr=self._err.data,

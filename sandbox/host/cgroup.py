@@ -6,11 +6,13 @@ One group per slot, made once and reused by the cells that follow each other in 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
+_NO_LIMIT_BYTES = 1 << 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,24 +51,28 @@ class CellGroup:
         self._limit = os.open(memory / files.limit, os.O_WRONLY)
         self._peak = os.open(memory / files.peak, os.O_RDWR)
         self._events = os.open(memory / files.events, os.O_RDONLY)
-        self._limited = -1
         self._before = 0
 
     def join(self) -> tuple[int, ...]:
         """Start counting for a new cell; the `cgroup.procs` descriptors by which it joins."""
         self._before = self._oom_kills()
-        with contextlib.suppress(OSError):  # version 2 before Linux 6.12 cannot reset its peak
-            os.write(self._peak, b"0")
+        self._write_limit(_NO_LIMIT_BYTES)  # the last job's may be too small for a cell to get warm in
         return self.procs
 
-    def limit_memory(self, limit_bytes: int) -> None:
-        """Set the bound of the cell that is in the group now."""
-        if limit_bytes != self._limited:
-            os.write(self._limit, str(limit_bytes).encode())
-            self._limited = limit_bytes
+    def limit_memory(self, limit_bytes: int) -> bool:
+        """Set the bound of the cell that is in the group now; False if it uses more than that already."""
+        with contextlib.suppress(OSError):  # version 2 before Linux 6.12 cannot reset its peak
+            os.write(self._peak, b"0")
+        try:
+            self._write_limit(limit_bytes)
+        except OSError as error:
+            if error.errno != errno.EBUSY:  # version 1 refuses; version 2 ends the cell itself
+                raise
+            return False
+        return True
 
     def usage(self) -> GroupUsage:
-        """Peak and OOM kills since `join`."""
+        """Peak since `limit_memory`, OOM kills since `join`."""
         peak = int(os.pread(self._peak, 32, 0))
         return GroupUsage(peak_bytes=peak, oom_kills=self._oom_kills() - self._before)
 
@@ -77,6 +83,9 @@ class CellGroup:
         for folder in self._folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+    def _write_limit(self, limit_bytes: int) -> None:
+        os.write(self._limit, str(limit_bytes).encode())
 
     def _oom_kills(self) -> int:
         for line in os.pread(self._events, 4096, 0).splitlines():

@@ -1,7 +1,7 @@
 import os
 
 BAD = []
-for top in ("/etc", "/root", "/opt", "/evalpool", "/var"):
+for top in ("/etc", "/evalpool", "/var"):
     for folder, _, names in os.walk(top):
         for name in names:
             path = os.path.join(folder, name)
