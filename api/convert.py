@@ -40,7 +40,15 @@ def id_of_key(caller: bytes, key: bytes) -> str:
     return sha256(caller + b"\0" + key).hexdigest()[:32]
 
 
-def job_of(request: EvalRequest, settings: ApiSettings, *, job_id: str, now: float, reply_to: str | None) -> Job:
+def job_of(
+    request: EvalRequest,
+    settings: ApiSettings,
+    *,
+    job_id: str,
+    now: float,
+    reply_to: str | None,
+    stream: bool = False,
+) -> Job:
     """Make the job that was asked for: answered to the inbox `reply_to`, or kept if there is none.
 
     `now` is Unix time, seconds. Raises InvalidRequest, TooLarge.
@@ -66,6 +74,7 @@ def job_of(request: EvalRequest, settings: ApiSettings, *, job_id: str, now: flo
         deadline_at=now + settings.queue_timeout_s + timeout_s,
         reply_to=reply_to,
         keep_result=reply_to is None,
+        stream=stream,
     )
 
 

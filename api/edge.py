@@ -52,7 +52,7 @@ class Edge:
         except Exception as error:  # noqa: BLE001 (the last resort)
             problem = problems.problem_of(error)
             if problem.status == 500:  # noqa: PLR2004
-                _report(scope, error)
+                report(scope, error)
             if not status:
                 await problems.response(problem, as_text=wants_text(scope))(scope, receive, observed)
         finally:
@@ -73,7 +73,8 @@ def wants_text(scope: Scope) -> bool:
     return bool(scope["path"] == "/")
 
 
-def _report(scope: Scope, error: Exception) -> None:
+def report(scope: Scope, error: Exception) -> None:
+    """Log what went wrong on our side."""
     # Neither the error's text nor its locals: both may hold the program.
     frames = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
     log.error("request_failed", path=scope["path"], error=type(error).__name__, frames=frames[-8:])

@@ -69,6 +69,12 @@ def answers(status: int, content: type[BaseModel] | str, *failures: int) -> dict
     return told
 
 
+def also_events(told: dict[int | str, dict[str, Any]], example: str) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that streams to those who accept it."""
+    told[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": example}
+    return told
+
+
 def _content(content: type[BaseModel] | str) -> dict[str, Any]:
     if isinstance(content, str):
         return {"text/plain": {"schema": {"type": "string"}, "example": content}}

@@ -30,22 +30,28 @@ async def reply(future: asyncio.Future[JobResult], receive: Receive, *, timeout_
             await asyncio.wait((future,), timeout=min(UNWATCHED_S, timeout_s))
         if not future.done() and timeout_s > UNWATCHED_S:
             await _watched(future, receive, timeout_s - UNWATCHED_S)
-        # Cancelled: the inbox closed under us, which only a forced shutdown does.
-        return future.result() if future.done() and not future.cancelled() else None
+        return settled(future)
     finally:
         future.cancel()
 
 
+def settled(future: asyncio.Future[JobResult]) -> JobResult | None:
+    """Give the result if it is there. Raises WireError."""
+    # Cancelled: the inbox closed under us, which only a forced shutdown does.
+    return future.result() if future.done() and not future.cancelled() else None
+
+
 async def _watched(future: asyncio.Future[JobResult], receive: Receive, timeout_s: float) -> None:
-    hang_up = asyncio.ensure_future(_hang_up(receive))
+    gone = asyncio.ensure_future(hang_up(receive))
     try:
-        await asyncio.wait((future, hang_up), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if hang_up.done() and not future.done():
+        await asyncio.wait((future, gone), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if gone.done() and not future.done():
             raise ClientDisconnect
     finally:
-        hang_up.cancel()
+        gone.cancel()
 
 
-async def _hang_up(receive: Receive) -> None:
+async def hang_up(receive: Receive) -> None:
+    """Wait until the caller hangs up."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -5,19 +5,24 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypedDict
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from api import waiting
+from api import problems, streaming, waiting
 from api.convert import job_of, job_of_text, new_id, response_of
+from api.edge import report
 from api.errors import JobFailed, NoReply
-from api.openapi import DirectRoute, answers, body
+from api.openapi import DirectRoute, also_events, answers, body
 from api.parse import parse, read_body
 from api.schemas import EvalRequest, EvalResponse, TextEvalRequest
 from api.text import text_of
 from jobs.model import Status
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncGenerator
+
     from fastapi import FastAPI
 
     from api.settings import ApiSettings
@@ -28,6 +33,12 @@ GRACE_S = 2.0
 """After the deadline a worker still has to kill the program and answer."""
 GONE = Response(status_code=499)
 """Nobody reads it; the number is for the metrics."""
+_DESCRIPTION = """The connection is the job's life: hang up, and the program is killed.
+
+With `Accept: text/event-stream` the answer is server-sent events: `stdout` and `stderr` as the program prints (each
+a JSON string), then `result` (the document below) or `error` (a problem document). `restart` says that the program
+was started again, and voids the output so far. What is refused before it is queued is a plain problem."""
+_EVENTS = 'event: stdout\ndata: "2\\n"\n\nevent: result\ndata: {"id": "5f0c2b8e", "status": "ok", ...}\n\n'
 
 
 class Identity(TypedDict):
@@ -52,8 +63,8 @@ class Evals:
             methods=["POST"],
             tags=["evals"],
             summary="Run a program and wait for it",
-            description="The connection is the job's life: hang up, and the program is killed.",
-            responses=answers(200, EvalResponse, 401, 413, 415, 422, 429, 500, 503),
+            description=_DESCRIPTION,
+            responses=also_events(answers(200, EvalResponse, 401, 413, 415, 422, 429, 500, 503), _EVENTS),
             openapi_extra=body(EvalRequest),
             route_class_override=DirectRoute,
         )
@@ -71,16 +82,18 @@ class Evals:
         )
 
     async def eval(self, request: Request) -> Response:
-        """JSON in, JSON out."""
+        """JSON in, JSON or events out."""
         started = time.perf_counter()
         try:
             raw = await read_body(request.scope, request.receive, bound_bytes=self._settings.max_body_bytes)
-            job = job_of(parse(EvalRequest, raw), self._settings, **self._fresh())
+            stream = streaming.wanted(request.scope["headers"])
+            job = job_of(parse(EvalRequest, raw), self._settings, stream=stream, **self._fresh())
+            if stream:
+                return await self._streamed(job, request, started)
             result = await self._run(job, request)
         except ClientDisconnect:
             return GONE
-        answer = response_of(result, total_ms=(time.perf_counter() - started) * 1000)
-        return Response(answer.__pydantic_serializer__.to_json(answer), media_type="application/json")
+        return Response(_json(result, started), media_type="application/json")
 
     async def text_eval(self, request: Request) -> Response:
         """JSON in, text out."""
@@ -98,17 +111,48 @@ class Evals:
     async def _run(self, job: Job, request: Request) -> JobResult:
         """Submit, wait. Raises JobFailed, NoReply, ClientDisconnect, and what submitting raises."""
         future = self._inbox.expect(job.id)  # before the submit: a reply may be here before the submit returns
+        await self._submit(job, future)
+        try:
+            result = await waiting.reply(future, request.receive, timeout_s=_timeout_s(job))
+        except ClientDisconnect:
+            await self._submitter.cancel(job.id)
+            raise
+        return await self._concluded(job, result)
+
+    async def _streamed(self, job: Job, request: Request, started: float) -> Response:
+        """Submit; the answer waits. Raises what submitting raises."""
+        feed = streaming.Feed()
+        future = self._inbox.follow(job.id, feed.put)
+        await self._submit(job, future)
+        return streaming.EventStream(self._events(job, feed, future, request, started))
+
+    async def _events(
+        self, job: Job, feed: streaming.Feed, future: asyncio.Future[JobResult], request: Request, started: float
+    ) -> AsyncGenerator[bytes]:
+        try:
+            async for events in feed.events(future, request.receive, timeout_s=_timeout_s(job)):
+                yield events
+            result = await self._concluded(job, waiting.settled(future))
+            yield feed.rest(result) + streaming.event("result", _json(result, started))
+        except ClientDisconnect:
+            await self._submitter.cancel(job.id)
+        except Exception as error:  # noqa: BLE001 (the status line is out: this is the last resort)
+            problem = problems.problem_of(error)
+            if problem.status == 500:  # noqa: PLR2004
+                report(request.scope, error)
+            yield streaming.event("error", msgspec.json.encode(problems.document(problem)))
+        finally:
+            future.cancel()
+
+    async def _submit(self, job: Job, future: asyncio.Future[JobResult]) -> None:
         try:
             await self._submitter.submit(job)
         except BaseException:
             future.cancel()
             raise
-        timeout_s = job.deadline_at - time.time() + GRACE_S
-        try:
-            result = await waiting.reply(future, request.receive, timeout_s=timeout_s)
-        except ClientDisconnect:
-            await self._submitter.cancel(job.id)
-            raise
+
+    async def _concluded(self, job: Job, result: JobResult | None) -> JobResult:
+        """Conclude a wait that is over; a lost reply is looked up. Raises JobFailed, NoReply."""
         result = result or await self._submitter.result(job.id)
         if result is None:
             await self._submitter.cancel(job.id)
@@ -116,3 +160,12 @@ class Evals:
         if result.status is Status.INTERNAL:
             raise JobFailed(result)
         return result
+
+
+def _timeout_s(job: Job) -> float:
+    return job.deadline_at - time.time() + GRACE_S
+
+
+def _json(result: JobResult, started: float) -> bytes:
+    answer = response_of(result, total_ms=(time.perf_counter() - started) * 1000)
+    return answer.__pydantic_serializer__.to_json(answer)

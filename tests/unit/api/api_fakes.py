@@ -6,7 +6,19 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from api.server import Server
-from jobs.model import Job, JobResult, JobState, Lane, LaneStats, Status, Submission, WorkerInfo
+from jobs.model import (
+    Chunk,
+    Job,
+    JobResult,
+    JobState,
+    Lane,
+    LaneStats,
+    Output,
+    OutputStream,
+    Status,
+    Submission,
+    WorkerInfo,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +36,10 @@ def printed(job: Job, text: str = "hi\n") -> JobResult:
     return JobResult(job_id=job.id, status=Status.OK, stdout=text, exit_code=0, warm=True)
 
 
+def wrote(text: str, offset: int = 0, *, stream: str = "stdout", attempt: int = 1, run: int = 1) -> Output:
+    return Output(attempt=attempt, run=run, chunks=(Chunk(stream=OutputStream(stream), offset=offset, text=text),))
+
+
 class FakeBroker:
     """Submitter and inbox. `answer` gives a job's result, None for a job that nobody takes, or raises."""
 
@@ -34,6 +50,7 @@ class FakeBroker:
         self.submitted: dict[str, Job] = {}
         self.cancelled: asyncio.Queue[str] = asyncio.Queue()
         self.results: dict[str, JobResult] = {}
+        self.hear: Callable[[Output], None] = lambda _: None
         self.waiting: dict[str, asyncio.Future[JobResult]] = {}
         self.announced: list[WorkerInfo] = [
             WorkerInfo(id="w1", slots=4, environments=("default",), started_at=0.0),
@@ -61,6 +78,10 @@ class FakeBroker:
         future.add_done_callback(lambda _: self.waiting.pop(job_id, None))
         self.waiting[job_id] = future
         return future
+
+    def follow(self, job_id: str, hear: Callable[[Output], None]) -> asyncio.Future[JobResult]:
+        self.hear = hear
+        return self.expect(job_id)
 
     async def watch(self, job_id: str) -> asyncio.Future[JobResult]:
         future = self.expect(job_id)

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import httpx2
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.app import create_app
