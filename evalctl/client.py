@@ -32,6 +32,11 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Restarted:
+    """The program was started again: its output so far is void."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The end of an eval: the JSON of `POST /v1/eval`."""
 
@@ -40,7 +45,7 @@ class Result:
     """Its output came as `Output` events already."""
 
 
-def evaluate(url: str, token: str | None, request: Mapping[str, Any]) -> Generator[Output | Result]:
+def evaluate(url: str, token: str | None, request: Mapping[str, Any]) -> Generator[Output | Restarted | Result]:
     """Run one eval; yields output as it arrives and the result last. Raises EvalFailed.
 
     Closing the iterator closes the connection, which cancels the eval.
@@ -61,7 +66,7 @@ def evaluate(url: str, token: str | None, request: Mapping[str, Any]) -> Generat
         raise EvalFailed(f"no answer from {url}: {error}") from None
 
 
-def _events(answer: httpx2.Response) -> Iterator[Output | Result]:
+def _events(answer: httpx2.Response) -> Iterator[Output | Restarted | Result]:
     if answer.status_code != httpx2.codes.OK:
         answer.read()
         raise EvalFailed(_refusal(answer))
@@ -72,9 +77,13 @@ def _events(answer: httpx2.Response) -> Iterator[Output | Result]:
     for name, data in server_sent(answer.iter_lines()):
         if name in {"stdout", "stderr"}:
             yield Output(name, str(json.loads(data)))
+        elif name == "restart":
+            yield Restarted()
         elif name == "result":
             yield Result(_decoded(data), streamed=True)
             return
+        elif name == "error":
+            raise EvalFailed(_failure(data))
     raise EvalFailed("the server closed the stream before the result")
 
 
@@ -103,9 +112,20 @@ def _decoded(text: str) -> Mapping[str, Any]:
 
 def _refusal(answer: httpx2.Response) -> str:
     """One sentence out of a problem document, or out of whatever came."""
-    with contextlib.suppress(ValueError):
-        problem = answer.json()
-        if isinstance(problem, dict):
-            words = problem.get("detail") or problem.get("title") or answer.reason_phrase
-            return f"refused with HTTP {answer.status_code}: {words}"
+    words = _words(answer.text)
+    if words:
+        return f"refused with HTTP {answer.status_code}: {words}"
     return f"refused with HTTP {answer.status_code} {answer.reason_phrase}"
+
+
+def _failure(problem: str) -> str:
+    """One sentence out of the problem document of an eval that was accepted."""
+    return _words(problem) or "the eval failed, the server does not say why"
+
+
+def _words(problem: str) -> str | None:
+    with contextlib.suppress(ValueError):
+        document = json.loads(problem)
+        if isinstance(document, dict):
+            return document.get("detail") or document.get("title")
+    return None

@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from evalctl.client import EvalFailed, Output, Result, evaluate
+from evalctl.client import EvalFailed, Output, Restarted, Result, evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,9 @@ def run(settings: Settings, request: Mapping[str, Any], *, as_json: bool, output
             for event in events:
                 if isinstance(event, Result):
                     return _finish(event, as_json=as_json, output_dir=output_dir)
-                if not as_json:
+                if isinstance(event, Restarted):
+                    _note("the program was started again; what it wrote so far does not count")
+                elif not as_json:
                     _write(event)
     except EvalFailed as error:
         _note(str(error))

@@ -121,6 +121,21 @@ def test_run_finds_the_server_and_its_token_and_exits_as_the_program(start: Call
     assert (up.state / "token").stat().st_mode & 0o077 == 0
 
 
+def test_run_writes_what_the_program_prints_while_it_runs(start: Callable[..., Up]) -> None:
+    up = start()
+    program = "import time; print('first'); time.sleep(0.3); print('last', end='')"
+    command = [sys.executable, "-m", "evalctl", "run", "-c", program]
+    env = variables(up.state, EVAL_PORT=str(up.port))
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "first\n"
+        first_at = time.monotonic()
+        assert running.stdout.read() == "last"
+        assert time.monotonic() - first_at > 0.2
+
+    assert running.returncode == 0
+
+
 def test_ctrl_c_stops_everything_and_leaves_nothing_behind(start: Callable[..., Up], tmp_path: Path) -> None:
     mounts = Path("/proc/self/mountinfo").read_text()
     up = start("--workers", "2")

@@ -63,6 +63,10 @@ def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+def events(pieces: list[tuple[str, Any]]) -> bytes:
+    return "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in pieces).encode()
+
+
 def evalctl_run(server: FakeServer, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     variables = {
         "EVAL_URL": f"http://127.0.0.1:{server.server_port}/",
@@ -109,11 +113,30 @@ def test_a_streamed_answer_is_passed_on_piece_by_piece_and_not_repeated(server: 
     server.content_type = "text/event-stream; charset=utf-8"
     result = {"status": "ok", "stdout": "ab\n", "stderr": "x\r\n", "exit_code": 0}
     pieces = [("stdout", "a"), ("stderr", "x\r\n"), ("stdout", "b\n"), ("result", result)]
-    server.body = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in pieces).encode()
+    server.body = events(pieces)
     done = evalctl_run(server, "-c", "...")
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "ab\n", "x\n")
     assert "text/event-stream" in server.asked[0][1]["Accept"]
+
+
+def test_a_restart_is_noted_and_what_follows_counts(server: FakeServer) -> None:
+    server.content_type = "text/event-stream"
+    result = {"status": "ok", "stdout": "b", "stderr": "", "exit_code": 0}
+    pieces = [("stdout", "a"), ("restart", {"attempt": 2}), ("stdout", "b"), ("result", result)]
+    server.body = b": keep-alive\n\n" + events(pieces)
+    done = evalctl_run(server, "-c", "...")
+
+    assert (done.returncode, done.stdout) == (0, "ab")
+    assert done.stderr == "evalctl: the program was started again; what it wrote so far does not count\n"
+
+
+def test_an_error_in_the_stream_is_said_in_one_sentence(server: FakeServer) -> None:
+    server.content_type = "text/event-stream"
+    server.body = events([("stdout", "a"), ("error", {"title": "No result in time", "detail": "No worker."})])
+    done = evalctl_run(server, "-c", "...")
+
+    assert (done.returncode, done.stdout, done.stderr) == (125, "a", "evalctl: No worker.\n")
 
 
 def test_a_stream_that_breaks_off_is_no_success(server: FakeServer) -> None:
