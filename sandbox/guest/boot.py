@@ -20,12 +20,12 @@ import sys
 sys.path[0] = "/evalpool"
 from sandbox.guest import boot
 boot.settle()
-from sandbox.guest import cell, zygote
-cell.live(*zygote.main())
+from sandbox.guest import cell, main, program, zygote
+main.leave(main.call(program.prepare(cell.live(*zygote.main()))))
 """
 _BYTECODE_FD, _LOG_FD = 10, 11
-_FRAMES = 5
-"""Levels of recursion below a program: the bytecode above, `live`, `run`, `call` of `main`, and `exec` in it."""
+_FRAMES = 3
+"""Levels of recursion below a program: the bytecode above, `main.call`, and `exec` in it."""
 
 
 def main() -> None:

@@ -13,10 +13,9 @@ import socket
 import sys
 import threading
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from sandbox.guest import linux, main, program, protocol
-from sandbox.guest.hidden import hidden
 
 _UNMAPPED_ROOT_UID = 10000
 """Uid of every cell where only one uid can be mapped, and the first one where a range can."""
@@ -65,9 +64,8 @@ class Seat:
     """Channel, stdin, stdout, stderr, then the `cgroup.procs` files to join."""
 
 
-@hidden
-def live(seat: Seat, walls: Walls) -> NoReturn:
-    """Be the cell `seat`: isolate, rehearse, run one job, exit. Does not return."""
+def live(seat: Seat, walls: Walls) -> program.Job:
+    """Be the cell `seat`: isolate, rehearse, wait for the one job."""
     channel_fd, stdin, stdout, stderr, *cgroups = seat.fds
     os.dup2(channel_fd, _CHANNEL_FD, inheritable=False)  # over the zygote's control channel
     channel = socket.socket(fileno=_CHANNEL_FD)
@@ -84,7 +82,7 @@ def live(seat: Seat, walls: Walls) -> NoReturn:
         channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
         os._exit(1)
     header, blobs = _receive(channel)
-    program.run(program.Job(header, blobs, channel, walls.python))
+    return program.Job(header, blobs, channel, walls.python)
 
 
 def _join(cgroups: list[int]) -> None:

@@ -19,7 +19,7 @@ import weakref
 from atexit import _run_exitfuncs
 from gc import collect
 from os import _exit, getpid, kill  # by name, here and above: what a program makes of these modules is its own
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from sandbox.guest.hidden import hidden
 
@@ -31,6 +31,7 @@ _FLUSH_FAILED = 120
 _CLEARED = ("path", "argv", "orig_argv", "ps1", "ps2", "last_type", "last_value", "last_traceback", "meta_path")
 """Names of `sys` that are None when the last objects die."""
 
+_globals = globals()  # hidden code, with nothing under it, has no use for the function
 _display = sys.__excepthook__
 _import = builtins.__import__
 _preloaded = 0
@@ -56,11 +57,18 @@ def _is_ours(name: str) -> bool:
     return name in ("__main__", "__mp_main__", "sandbox") or name.startswith("sandbox.")
 
 
+class Program(NamedTuple):
+    """What `call` runs."""
+
+    source: bytes
+    interpreter_mode: bool
+
+
 @hidden
-def call(source: bytes, *, interpreter_mode: bool) -> int:
+def call(program: Program) -> int:
     """Compile and run as `__main__`; the exit status before finalisation, negative for a death by signal."""
     try:
-        code = _compile(source, interpreter_mode=interpreter_mode)
+        code = _compile(program)
         exec(code, _fresh_main().__dict__)  # noqa: S102  the purpose of this whole house
     except BaseException as error:  # noqa: BLE001  as the interpreter itself does
         caught = error
@@ -71,9 +79,9 @@ def call(source: bytes, *, interpreter_mode: bool) -> int:
     return _report(caught)
 
 
-def rehearse(source: bytes) -> None:
+def rehearse(program: Program) -> None:
     """`call`, and of `leave` what can be undone."""
-    call(source, interpreter_mode=False)
+    call(program)
     _flush()
     kept = {name: sys.__dict__[name] for name in (*_CLEARED, "is_finalizing") if name in sys.__dict__}
     _tear_down()
@@ -83,8 +91,9 @@ def rehearse(source: bytes) -> None:
 
 
 @hidden
-def _compile(source: bytes, *, interpreter_mode: bool) -> types.CodeType:
-    if interpreter_mode:
+def _compile(program: Program) -> types.CodeType:
+    source = program.source
+    if program.interpreter_mode:
         tree: Any = compile(source, _PATH, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
         return compile(ast.Interactive(tree.body), _PATH, "single", dont_inherit=True)
     return compile(source, _PATH, "exec", dont_inherit=True)
@@ -165,7 +174,7 @@ def _hooked(error: BaseException) -> BaseException | None:
 def _trim(error: BaseException) -> None:
     """Take our frames off a traceback (before Python 3.11 they are not hidden)."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_globals is globals():
+    while trace is not None and trace.tb_frame.f_globals is _globals:
         trace = trace.tb_next
     error.__traceback__ = trace
 

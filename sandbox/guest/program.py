@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from sandbox.guest import main, protocol
-from sandbox.guest.hidden import hidden
 from sandbox.guest.main import MAIN, WORK
 
 _START_ONLY = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_", "TZ")
@@ -45,9 +44,8 @@ def pose() -> None:
     main.pose()
 
 
-@hidden
-def run(job: Job) -> NoReturn:
-    """Put the job's files in place, hang up on the host, and become the program."""
+def prepare(job: Job) -> main.Program:
+    """Put the job's files in place, hang up on the host; what is left to do is `main.call`."""
     header = job.header
     _place(header["files"], job.blobs)
     if header["outputs"]:
@@ -66,8 +64,9 @@ def run(job: Job) -> NoReturn:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # as on a terminal
     sys.argv[1:] = header["args"]
     sys.orig_argv[2:] = header["args"]
+    program = main.Program(job.blobs[0], header["interpreter_mode"])
     gc.freeze()  # our objects are not the program's to find, nor its collector's to look at
-    main.leave(main.call(job.blobs[0], interpreter_mode=header["interpreter_mode"]))
+    return program
 
 
 def rehearse() -> None:
@@ -80,7 +79,7 @@ def rehearse() -> None:
     header, blobs = protocol.unpack_job(_REHEARSAL[protocol.HEAD_BYTES : start], _REHEARSAL[start : start + body])
     _place(header["files"], blobs)
     os.environ.update(header["env"])
-    main.rehearse(blobs[0])
+    main.rehearse(main.Program(blobs[0], header["interpreter_mode"]))
     os.unlink(MAIN)
 
 
@@ -155,7 +154,7 @@ def echo() -> NoReturn:
     sys.orig_argv += arguments
     with open(MAIN, "rb") as file:
         source = file.read()
-    main.leave(main.call(source, interpreter_mode=True))
+    main.leave(main.call(main.Program(source, interpreter_mode=True)))
 
 
 def _execute(python: str, header: dict[str, Any], environ: dict[str, str]) -> NoReturn:

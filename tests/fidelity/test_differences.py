@@ -36,7 +36,7 @@ DIFFERENCES = [
         code="import faulthandler, re\nfile = open('trace', 'w+')\nfaulthandler.dump_traceback(file)\n"
         "file.seek(0)\nprint(*re.findall(r'in (.+)', file.read()))",
         bare="<module>\n",
-        sandbox="<module> call run live <module>\n",
+        sandbox="<module> call <module>\n",
     ),
     Difference(
         name="modules are there before they are imported",
