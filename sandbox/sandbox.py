@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w., \t]*)", re.MULTILINE)
 _SPARE = 4
 """Slots beyond running and warm cells: for cells whose last process is still dying."""
+_serial = itertools.count()
 
 
 class Sandbox:
-    """Runs programs of one environment. One per process and event loop; concurrent runs are bounded by `slots`."""
+    """Runs programs of one environment. One event loop only; concurrent runs are bounded by `slots`."""
 
     def __init__(self, environment: Environment, config: SandboxConfig) -> None:
         self.environment, self.config = environment, config
@@ -54,7 +55,7 @@ class Sandbox:
         tiers = self.environment.tiers
         wanted = {tier.name: first if tier is tiers[0] else max(2, first // 2) for tier in tiers}
         count = self.config.slots + sum(wanted.values()) + _SPARE * len(tiers)
-        name = f"evalpool-{os.getpid()}"
+        name = f"evalpool-{os.getpid()}-{next(_serial)}"
         self._slots = Slots(count, self.hierarchy, name=name, processes=self.config.cell.processes)
         try:
             for tier in tiers:

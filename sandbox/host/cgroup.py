@@ -113,9 +113,9 @@ class Hierarchy:
         return CellGroup(self.files, self.memory / name, self.pids / name, processes)
 
     def sweep(self) -> None:
-        """Remove the groups `evalpool-<pid>-<slot>` that killed processes left."""
+        """Remove the groups `evalpool-<pid>-<sandbox>-<slot>` that killed processes left."""
         for folder in {*self.memory.glob("evalpool-*"), *self.pids.glob("evalpool-*")}:
-            _, pid, _ = folder.name.split("-")
+            pid = folder.name.split("-")[1]
             if not Path("/proc", pid).exists():
                 with contextlib.suppress(OSError):  # somebody in it is still dying, or it went meanwhile
                     folder.rmdir()
