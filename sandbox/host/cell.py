@@ -90,7 +90,10 @@ class Cell:
             await self._done
             return self._report(spec, time.perf_counter() - started)
         except OSError as error:
-            raise JailFailed("the cell broke before it took the job") from error
+            await self._done
+            if not self._starved:
+                raise JailFailed("the cell broke before it took the job") from error
+            return self._report(spec, time.perf_counter() - started)
         finally:
             timer.cancel()
             self.kill()
@@ -178,6 +181,11 @@ class Cell:
         if self._exit is None:
             self.jail.lose()
 
+    @property
+    def _starved(self) -> bool:
+        """Whether the memory limit ended it, perhaps before it could take its job."""
+        return self._out_of_memory or (self._group_usage is not None and self._group_usage.oom_kills > 0)
+
     def _limit_memory(self, limit_bytes: int) -> None:
         if self._group is None:
             self.jail.watch(self.id, limit_bytes)
@@ -206,7 +214,7 @@ class Cell:
             timed_out=self._timed_out,
             cancelled=self._cancelled,
             cpu_exceeded=_cpu_exceeded(code, self._exit.cpu_s, spec.limits.cpu_s),
-            oom_killed=self._out_of_memory or (group is not None and group.oom_kills > 0),
+            oom_killed=self._starved,
             output_exceeded=self._overflowed,
             stdout=self._out.data,
             stderr=self._err.data,
@@ -233,8 +241,9 @@ class Cell:
 
 
 def _cpu_exceeded(code: int, cpu_s: float, limit_s: float | None) -> bool:
-    # Both numbers: a program may send itself the signal, or may have ignored it until the hard limit's SIGKILL.
-    return limit_s is not None and code in (-signal.SIGXCPU, -signal.SIGKILL) and cpu_s >= limit_s
+    # Both numbers: a program may send itself the signal, or may have ignored it until the hard limit's SIGKILL. The
+    # time is believed from half of the limit on: RLIMIT_CPU counts by ticks, which on a busy machine run ahead.
+    return limit_s is not None and code in (-signal.SIGXCPU, -signal.SIGKILL) and cpu_s > limit_s / 2
 
 
 def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:

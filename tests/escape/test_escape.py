@@ -10,19 +10,20 @@ root, ordinary), tables `spec`, `limits` (as `RunSpec` and `Limits`), `after` (`
 
 from __future__ import annotations
 
-import os
 import platform
 import tomllib
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from sandbox import Limits, RunReport, RunSpec, Sandbox, SandboxConfig, default_environment, ending_of
+from sandbox import Limits, RunReport, RunSpec, ending_of
+from walls import COUNTS, MODE, bare_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sandbox import Sandbox
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/expect.toml"))
@@ -30,36 +31,19 @@ KEYS = {
     "promise", "status", "exit_code", "signal", "stdout_contains", "stdout_not_contains", "files", "machine", "modes",
     "spec", "limits", "after",
 }  # fmt: skip
-MODE = "root" if os.geteuid() == 0 else "ordinary"
 SLOTS = 2
-"""Few, so that what runs next comes into the same ones."""
 
 pytestmark = pytest.mark.jail
 
 
-@dataclass(frozen=True)
-class Walls:
-    """A sandbox under attack."""
-
-    sandbox: Sandbox
-    counted: bool
-
-
-@pytest_asyncio.fixture(
-    loop_scope="session", scope="session", params=["cgroups", "rlimits"] if MODE == "root" else ["rlimits"]
-)
-async def walls(
+@pytest_asyncio.fixture(loop_scope="session", scope="session", params=COUNTS)
+async def sandbox(
     request: pytest.FixtureRequest, environment_root: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Walls]:
-    counted = request.param == "cgroups"
-    environment = default_environment(environment_root)
-    environment = replace(environment, tiers=environment.tiers[:1])
-    folder = tmp_path_factory.mktemp("escape") / "run"
-    config = SandboxConfig(run_dir=folder, slots=SLOTS, warm=SLOTS, cgroups=counted)
-    async with Sandbox(environment, config) as sandbox:
-        if counted and sandbox.hierarchy is None:
-            pytest.skip("no writable cgroup here")
-        yield Walls(sandbox, counted)
+) -> AsyncIterator[Sandbox]:
+    """Few slots, so that what runs next comes into the same ones."""
+    folder = tmp_path_factory.mktemp("escape")
+    async with bare_sandbox(environment_root, folder, counts=request.param, slots=SLOTS) as opened:
+        yield opened
 
 
 def spec_of(case: Path, name: str, expected: dict[str, Any]) -> RunSpec:
@@ -88,20 +72,20 @@ def judge(report: RunReport, expected: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-async def test_promise_holds(case: Path, walls: Walls) -> None:
+async def test_promise_holds(case: Path, sandbox: Sandbox) -> None:
     expected = tomllib.loads((case / "expect.toml").read_text())
     assert set(expected) <= KEYS
     if expected.get("machine", platform.machine()) != platform.machine() or MODE not in expected.get("modes", [MODE]):
         pytest.skip("not for this machine or user")
 
-    report = await walls.sandbox.run(spec_of(case, "program.py", expected))
+    report = await sandbox.run(spec_of(case, "program.py", expected))
     assert judge(report, expected) == [], f"{expected['promise']}\n{report}"
 
     if "after" in expected:
         for _ in range(2 * SLOTS):
-            later = await walls.sandbox.run(spec_of(case, "after.py", {}))
+            later = await sandbox.run(spec_of(case, "after.py", {}))
             assert (later.stdout.decode(), later.stderr.decode()) == (expected["after"]["stdout"], "")
-    neighbour = await walls.sandbox.run(RunSpec(code="print(1 + 1)"))
+    neighbour = await sandbox.run(RunSpec(code="print(1 + 1)"))
     assert neighbour.stdout == b"2\n"
 
 
