@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jobs import tail
@@ -28,6 +28,7 @@ _LAST_LEASE_S = 3.0  # a lease waits for less, unless Redis is away
 _GIVE_BACK_S = 5.0
 _PAUSE_S = 0.2
 _CANCELLED_KEPT = 10_000
+_YOUNG_S = 0.1
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -36,15 +37,23 @@ class Running:
 
     delivery: Delivery
     task: asyncio.Task[None]
+    started_at: float = field(default_factory=time.monotonic)
     lost: bool = False
     """Its lease went to somebody else: drop the result."""
 
 
 class Consumer:
-    """The slots of one worker. `leases` renews and reclaims for it."""
+    """The slots of one worker. `leases` renews and reclaims for it.
 
-    def __init__(self, broker: WorkerBroker, runner: Runner, metrics: WorkerMetrics, *, slots: int) -> None:
-        self._broker, self._runner, self._metrics, self._slots = broker, runner, metrics, slots
+    Short programs are fastest a few at a time (as many as keep the processors busy); long ones must not be what
+    short ones wait for. So at most `starts` jobs are younger than 100 ms, and at most `slots` run in all.
+    """
+
+    def __init__(
+        self, broker: WorkerBroker, runner: Runner, metrics: WorkerMetrics, *, slots: int, starts: int
+    ) -> None:
+        self._broker, self._runner, self._metrics = broker, runner, metrics
+        self._slots, self._starts = slots, starts
         self._running: dict[str, Running] = {}
         self._cancelled: dict[str, None] = {}
         self._room = asyncio.Event()
@@ -53,8 +62,10 @@ class Consumer:
 
     @property
     def free(self) -> int:
-        """Slots without a job."""
-        return max(0, self._slots - len(self._running))
+        """Jobs that may start now."""
+        grown_by = time.monotonic() - _YOUNG_S
+        young = sum(running.started_at > grown_by for running in self._running.values())
+        return max(0, min(self._slots - len(self._running), self._starts - young))
 
     @property
     def deliveries(self) -> Collection[Delivery]:
@@ -67,10 +78,8 @@ class Consumer:
             await self._room.wait()
             if self.draining:
                 return
-            # One slot stays for whoever waits for an answer, however long the batches' programs run.
-            batch = self.free - 1 if self._slots > 1 else self.free
             try:
-                leased = await self._broker.lease(single=self.free, batch=max(0, batch), wait_s=_WAIT_S)
+                leased = await self._broker.lease(single=self.free, batch=self._free_for_batches(), wait_s=_WAIT_S)
             except BrokerUnavailable:
                 await asyncio.sleep(_PAUSE_S)
                 continue
@@ -78,10 +87,12 @@ class Consumer:
 
     def start(self, deliveries: Iterable[Delivery]) -> None:
         """Run leased jobs."""
+        loop = asyncio.get_running_loop()
         for delivery in deliveries:
-            task = asyncio.get_running_loop().create_task(self._work(delivery))
+            task = loop.create_task(self._work(delivery))
             self._running[delivery.entry_id] = Running(delivery=delivery, task=task)
             self._metrics.leased(delivery)
+            loop.call_later(_YOUNG_S, self._settle)
         self._settle()
 
     def cancel(self, job_id: str) -> None:
@@ -126,6 +137,10 @@ class Consumer:
         with suppress(BrokerUnavailable):
             for running in unfinished:
                 await self._broker.release(running.delivery)
+
+    def _free_for_batches(self) -> int:
+        """One slot and one start stay for who waits for an answer, however long the batches' programs run."""
+        return max(0, self.free - 1) if self._slots > 1 else self.free
 
     async def _work(self, delivery: Delivery) -> None:
         try:

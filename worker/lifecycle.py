@@ -54,7 +54,7 @@ def _sandbox(settings: WorkerSettings, folder: Path) -> Sandbox | NoopSandbox:
     config = SandboxConfig(
         run_dir=folder / "jails",
         slots=settings.slots,
-        warm=settings.warm,
+        warm=settings.warm or settings.starts,
         cgroups=settings.cgroups,
         zygote_cells=settings.zygote_cells,
         zygote_age_s=settings.zygote_age_s,
@@ -73,7 +73,7 @@ async def _work(
     broker_settings = BrokerSettings()
     broker = RedisWorkerBroker(connections, broker_settings, worker=worker_id)
     runner = Runner(sandbox, broker.emit, max_attempts=broker_settings.max_attempts)
-    consumer = Consumer(broker, runner, metrics, slots=settings.slots)
+    consumer = Consumer(broker, runner, metrics, slots=settings.slots, starts=settings.starts)
     info = WorkerInfo(id=worker_id, slots=settings.slots, environments=("default",), started_at=time.time())
     lease_s = broker_settings.lease_s
     door = http.server(

@@ -21,10 +21,12 @@ class WorkerSettings(BaseSettings):
     """The worker keeps its jails under `run/` here."""
     environment_root: Path | None = None
     """Virtual environment of the default environment; none: the bare interpreter, no packages."""
-    slots: PositiveInt = Field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)))
-    """Programs that run at the same time."""
+    slots: PositiveInt = Field(default_factory=lambda: max(8, 8 * (os.cpu_count() or 1)))
+    """Programs that run at the same time. Their memory limits may add up to more than the machine has."""
+    starts: PositiveInt = Field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)))
+    """Of these, how many may be younger than 100 ms: more would only slow each other down."""
     warm: NonNegativeInt = 0
-    """Warm cells kept per tier; 0: as many as slots."""
+    """Warm cells kept in the first tier, half as many in the others; 0: as many as `starts`."""
     cgroups: bool = True
     """Limit memory and processes by cgroups where they are writable."""
     zygote_cells: PositiveInt = 20_000
