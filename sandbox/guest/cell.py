@@ -155,6 +155,10 @@ def _reseed() -> None:
     sympy_random = sys.modules.get("sympy.core.random")
     if sympy_random is not None:
         sympy_random.seed(None)
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    if multiprocessing is not None:
+        key = multiprocessing.AuthenticationString(os.urandom(32))
+        multiprocessing.current_process()._config["authkey"] = key  # noqa: SLF001  as its own import does
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], list[bytes]]:

@@ -47,6 +47,7 @@ class Cell:
             future.add_done_callback(_mark_retrieved)
         self._exit: CellExit | None = None
         self._group_usage: GroupUsage | None = None
+        self._despair_timer: asyncio.TimerHandle | None = None
         self._directory = -1
         self._cancelled = self._timed_out = self._overflowed = self._out_of_memory = False
 
@@ -108,7 +109,7 @@ class Cell:
         """Kill whatever runs in the cell; no-op once the program is dead."""
         if self._exit is None and not self.jail.lost.is_set():
             self.jail.kill(self.id)
-            self._loop.call_later(_END_S, self._despair)
+            self._despair_timer = self._loop.call_later(_END_S, self._despair)
 
     def discard(self) -> None:
         """Let go of a cell that has run nothing."""
@@ -122,6 +123,8 @@ class Cell:
         self._exit = facts
         if self._group is not None:  # now: once the cell is gone the group counts for the slot's next one
             self._group_usage = self._group.usage()
+        if self._despair_timer is not None:
+            self._despair_timer.cancel()
         if not self.warm.done():
             self.warm.set_exception(JailFailed("the cell died before it was warm"))
         self._progress()
@@ -256,10 +259,10 @@ def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:
         "interpreter_mode": spec.interpreter_mode,
         "strace": spec.strace,
         "merge_streams": spec.merge_streams,
+        "live": live,
         "outputs": bool(spec.outputs),
         "rlimits": rlimits,
         "data_bytes": None if memory_limited else 2 * limits.memory_bytes + _RESERVED_BYTES,
-        "live": live,
     }
     return protocol.pack_job(header, [spec.code.encode(), *spec.files.values()])
 
