@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 class Ending(StrEnum):
     """How a program stopped. A sandbox that failed raises `SandboxError` instead."""
 
-    CANCELLED = "cancelled"
     MEMORY = "memory"
     OUTPUT = "output"
     WALL_TIME = "wall_time"
@@ -24,8 +23,6 @@ class Ending(StrEnum):
 
 def ending_of(report: RunReport) -> Ending:
     """Judge a report. What *we* did to the program comes before how it then died."""
-    if report.cancelled:
-        return Ending.CANCELLED
     if report.oom_killed:
         return Ending.MEMORY
     if report.output_exceeded:

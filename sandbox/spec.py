@@ -61,7 +61,6 @@ class RunReport:
     signal: int | None
     """Exactly one of `exit_code` and `signal` is set."""
     timed_out: bool = False
-    cancelled: bool = False
     cpu_exceeded: bool = False
     oom_killed: bool = False
     output_exceeded: bool = False

@@ -49,7 +49,7 @@ class Cell:
         self._group_usage: GroupUsage | None = None
         self._despair_timer: asyncio.TimerHandle | None = None
         self._directory = -1
-        self._cancelled = self._timed_out = self._overflowed = self._out_of_memory = False
+        self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False) -> None:
         """Order the fork. Raises OSError if the jail does not take the order."""
@@ -99,11 +99,6 @@ class Cell:
             timer.cancel()
             self.kill()
             self._release()
-
-    def cancel(self) -> None:
-        """Kill the running program; its report says `cancelled`."""
-        self._cancelled = True
-        self.kill()
 
     def kill(self) -> None:
         """Kill whatever runs in the cell; no-op once the program is dead."""
@@ -215,7 +210,6 @@ class Cell:
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
             timed_out=self._timed_out,
-            cancelled=self._cancelled,
             cpu_exceeded=_cpu_exceeded(code, self._exit.cpu_s, spec.limits.cpu_s),
             oom_killed=self._starved,
             output_exceeded=self._overflowed,
