@@ -68,6 +68,7 @@ class Pool:
         self._stillborn = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewing = False
+        self._closed = False
 
     async def open(self) -> None:
         """Boot the zygote and wait for a first warm cell. Raises SandboxUnavailable, with the reason."""
@@ -83,7 +84,11 @@ class Pool:
         self._task(self._tick())
 
     async def close(self) -> None:
-        """Kill every cell and zygote."""
+        """Kill every cell and zygote; who waits for one is told at once."""
+        self._closed = True
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(JailFailed("the sandbox is closed"))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -108,6 +113,8 @@ class Pool:
             if not cell.jail.lost.is_set():
                 self.stats.warm_hits += 1
                 return cell, True
+        if self._closed:
+            raise JailFailed("the sandbox is closed")
         self.stats.warm_misses += 1
         try:
             async with asyncio.timeout(self._config.warm_timeout_s):

@@ -1,0 +1,189 @@
+"""Jails die, wear out and close; runs are told so or do not notice, and nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from processes import descendants, eventually
+from walls import COUNTS, bare_sandbox
+
+from sandbox import (
+    Ending,
+    Environment,
+    JailFailed,
+    Limits,
+    RunSpec,
+    Sandbox,
+    SandboxConfig,
+    SandboxUnavailable,
+    Tier,
+    default_environment,
+    ending_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.jail
+ONE = RunSpec(code="print(1)")
+
+
+def nsjails() -> set[int]:
+    """Pids of the nsjails below this process."""
+    return {pid for pid in descendants(os.getpid()) if command(pid) == "nsjail"}
+
+
+def command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def zygote_of(nsjail: int) -> int:
+    return next(pid for pid in descendants(nsjail) if pid in children(nsjail))
+
+
+def children(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+def open_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("victim", ["nsjail", "zygote"])
+async def test_a_jail_killed_under_load_fails_its_runs_only_and_is_replaced(
+    victim: str, environment_root: Path, tmp_path: Path
+) -> None:
+    before = nsjails()
+    async with bare_sandbox(environment_root, tmp_path, slots=4) as sandbox:
+        (nsjail,) = nsjails() - before
+        spec = RunSpec(code="import time; time.sleep(0.3); print(1)")
+        runs = [asyncio.create_task(sandbox.run(spec)) for _ in range(12)]
+        await asyncio.sleep(0.15)
+        os.kill(nsjail if victim == "nsjail" else zygote_of(nsjail), signal.SIGKILL)
+        results = await asyncio.gather(*runs, return_exceptions=True)
+        failed = [result for result in results if isinstance(result, JailFailed)]
+
+        assert 4 <= len(failed) <= 8
+        assert {r.stdout for r in results if not isinstance(r, BaseException)} == {b"1\n"}
+        assert len(failed) + sum(not isinstance(r, BaseException) for r in results) == len(results)
+        assert (await sandbox.run(ONE)).stdout == b"1\n"
+        await asyncio.sleep(1.5)  # a tick of the pool: it buries the dead jail
+        assert sandbox.pools["bare"].warm == 4
+        assert len(nsjails() - before) == 1
+
+
+async def test_a_stopped_zygote_is_found_out(environment_root: Path, tmp_path: Path) -> None:
+    """It takes no orders and tells no ends; the deadline kills it and the next run works."""
+    before = nsjails()
+    environment = default_environment(environment_root)
+    environment = replace(environment, tiers=environment.tiers[:1])
+    config = SandboxConfig(run_dir=tmp_path / "run", slots=1, warm_timeout_s=1.0)
+    async with Sandbox(environment, config) as sandbox:
+        (nsjail,) = nsjails() - before
+        os.kill(zygote_of(nsjail), signal.SIGSTOP)
+        with pytest.raises(JailFailed):
+            await sandbox.run(replace(ONE, limits=Limits(wall_s=0.5)))
+        outcomes = []
+        for _ in range(20):
+            try:
+                outcomes.append(ending_of(await sandbox.run(ONE)))
+                break
+            except JailFailed:
+                await asyncio.sleep(0.2)
+
+        assert outcomes == [Ending.OK]
+
+
+async def test_a_worn_zygote_is_replaced_without_a_run_failing(environment_root: Path, tmp_path: Path) -> None:
+    environment = default_environment(environment_root)
+    environment = replace(environment, tiers=environment.tiers[:1])
+    config = SandboxConfig(run_dir=tmp_path / "run", slots=2, zygote_cells=10)
+    async with Sandbox(environment, config) as sandbox:
+        for _ in range(40):
+            assert (await sandbox.run(ONE)).stdout == b"1\n"
+            await asyncio.sleep(0.06)
+
+        assert sandbox.pools["bare"].stats.zygotes_worn >= 1
+        assert sandbox.pools["bare"].stats.zygotes_died == 0
+
+
+async def test_a_preload_that_fails_is_fatal_at_boot_by_name(environment_root: Path, tmp_path: Path) -> None:
+    tier = Tier(name="broken", preload=("json", "no_such_module"))
+    sandbox = Sandbox(Environment(root=environment_root, tiers=(tier,)), SandboxConfig(run_dir=tmp_path / "run"))
+    before = descendants(os.getpid())
+
+    with pytest.raises(SandboxUnavailable, match="no_such_module"):
+        await sandbox.__aenter__()
+    assert not (tmp_path / "run").exists()
+    assert eventually(lambda: descendants(os.getpid()) <= before)
+
+
+def groups() -> Iterator[Path]:
+    """Cgroup folders of sandboxes of this process."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        for name in controllers.split(","):
+            yield from Path("/sys/fs/cgroup", name, path.lstrip("/")).glob(f"evalpool-{os.getpid()}-*")
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+async def test_nothing_is_left_when_a_sandbox_closes_under_load(
+    counts: str, environment_root: Path, tmp_path: Path
+) -> None:
+    """No process, mount, cgroup, folder or descriptor."""
+    await asyncio.to_thread(lambda: None)  # what the loop opens once is not the sandbox's
+    processes, mounts = descendants(os.getpid()), Path("/proc/self/mountinfo").read_text()
+    descriptors, cgroups = open_descriptors(), set(groups())
+    async with bare_sandbox(environment_root, tmp_path, counts=counts) as sandbox:
+        await sandbox.run(RunSpec(code="import os\nfor _ in range(9): os.fork()", limits=Limits(wall_s=0.2)))
+        runs = [asyncio.create_task(sandbox.run(RunSpec(code="while True: pass"))) for _ in range(4)]
+        await asyncio.sleep(0.2)
+    results = await asyncio.gather(*runs, return_exceptions=True)
+
+    assert {type(result) for result in results} == {JailFailed}
+    assert eventually(lambda: descendants(os.getpid()) <= processes)
+    assert Path("/proc/self/mountinfo").read_text() == mounts
+    assert set(groups()) <= cgroups
+    assert list(tmp_path.iterdir()) == []
+    assert eventually(lambda: open_descriptors() <= descriptors)
+
+
+async def test_many_runs_leave_no_descriptor_process_or_slot_behind(environment_root: Path, tmp_path: Path) -> None:
+    async with bare_sandbox(environment_root, tmp_path, slots=4) as sandbox:
+        await asyncio.gather(*(sandbox.run(ONE) for _ in range(20)))
+        await asyncio.sleep(0.3)
+        descriptors, processes = open_descriptors(), len(descendants(os.getpid()))
+        for _ in range(20):
+            await asyncio.gather(*(sandbox.run(ONE) for _ in range(10)))
+        await asyncio.sleep(0.3)
+
+        # A slot that is used for the first time opens its cgroup's five files, once.
+        assert open_descriptors() <= descriptors + 5 * 8
+        assert len(descendants(os.getpid())) <= processes + 4
+        assert sandbox.pools["bare"].stats.cells_stillborn == 0
+
+
+async def test_what_one_program_writes_the_next_in_its_slot_does_not_find(
+    environment_root: Path, tmp_path: Path
+) -> None:
+    """The network namespace is the slot's, so it tells which programs shared one."""
+    code = """
+import os, socket
+print(os.readlink("/proc/self/ns/net"), os.listdir("/tmp"), os.listdir("/dev/shm"), os.listdir("/work"))
+for folder in ("/tmp", "/dev/shm", "/work"): open(f"{folder}/left", "w").close()
+server = socket.create_server(("127.0.0.1", 7777))
+"""
+    async with bare_sandbox(environment_root, tmp_path, slots=1) as sandbox:
+        told = [(await sandbox.run(RunSpec(code=code))).stdout.decode().split(" ", 1) for _ in range(12)]
+
+    assert len({slot for slot, _ in told}) < len(told)
+    assert {rest for _, rest in told} == {"[] [] ['main.py']\n"}
