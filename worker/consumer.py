@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 _WAIT_S = 1.0
 _LAST_LEASE_S = 3.0  # a lease waits for less, unless Redis is away
-_GIVE_BACK_S = 5.0
+_GIVE_BACK_S = 3.0
 _PAUSE_S = 0.2
 _CANCELLED_KEPT = 10_000
 _YOUNG_S = 0.1
