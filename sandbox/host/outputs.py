@@ -48,7 +48,20 @@ def _regex(glob: str) -> str:
 
 def _part(glob: str) -> str:
     pieces = re.split(r"(\*|\?|\[[^\]]+\])", glob)
-    return "".join(_WILD.get(p) or (p if p.startswith("[") and p.endswith("]") else re.escape(p)) for p in pieces)
+    return "".join(
+        _WILD.get(p) or (_class(p) if p.startswith("[") and p.endswith("]") else re.escape(p)) for p in pieces
+    )
+
+
+def _class(text: str) -> str:
+    """A character class of a glob as one of a regex; what is none ("[z-a]") stands for itself."""
+    inner = text[1:-1]
+    characters = re.escape(inner.removeprefix("!")).replace(r"\-", "-")
+    try:
+        re.compile(f"[{characters}]")
+    except re.error:
+        return re.escape(text)
+    return f"(?!/)[{'^' * inner.startswith('!')}{characters}]"
 
 
 def _walk(directory: int, prefix: str, depth: int, budget: Iterator[int]) -> Iterator[tuple[str, int]]:

@@ -46,27 +46,27 @@ def compile_policy(*, trace: bool, counted: bool) -> bytes:
     try:
         _check(library.seccomp_attr_set(context, _ATTR_BAD_ARCH, _KILL_PROCESS), "bad architecture")
         _check(library.seccomp_attr_set(context, _ATTR_OPTIMIZE, 2), "optimise")
-        _fill(library, context, load_policy(), allowed_calls(trace=trace, counted=counted))
+        _fill(library, context, load_policy(), trace=trace, counted=counted)
         return _export(library, context)
     finally:
         library.seccomp_release(context)
 
 
-def allowed_calls(*, trace: bool, counted: bool) -> frozenset[str]:
-    """Names of the calls that are allowed whatever their arguments."""
-    policy = load_policy()
-    groups = [*policy["allow"], *([policy["trace"]] if trace else [])]
-    uncounted = set() if counted else set(policy["counted"]["calls"].split())
-    return frozenset(name for group in groups for name in group["calls"].split()) - uncounted
-
-
-def _fill(library: ctypes.CDLL, context: ctypes.c_void_p, policy: dict[str, Any], allowed: frozenset[str]) -> None:
-    for name in sorted(allowed):
+def _fill(
+    library: ctypes.CDLL, context: ctypes.c_void_p, policy: dict[str, Any], *, trace: bool, counted: bool
+) -> None:
+    absent = names(policy["enosys"], *([] if counted else [policy["counted"]]))
+    for name in sorted(names(*policy["allow"], *([policy["trace"]] if trace else [])) - absent):
         _rule(library, context, _ALLOW, name)
-    for name in policy["enosys"]["calls"].split():
+    for name in sorted(absent):
         _rule(library, context, _ERRNO | errno.ENOSYS, name)
     for rule in policy["allow_if"]:
         _rule(library, context, _ALLOW, rule["call"], *map(_compare, rule["when"]))
+
+
+def names(*groups: dict[str, Any]) -> set[str]:
+    """Names of the calls of policy groups."""
+    return {name for group in groups for name in group["calls"].split()}
 
 
 def _compare(condition: dict[str, int]) -> _Compare:

@@ -1,4 +1,4 @@
-# select, poll, epoll, eventfd and memfd work.
+# select, poll, epoll and eventfd work.
 import os
 import select
 
@@ -11,4 +11,4 @@ with select.epoll() as epoll:
     epoll.register(reader)
     print(epoll.poll(0) == [(reader, select.EPOLLIN)])
 event = os.eventfd(2)
-print(os.eventfd_read(event), os.write(os.memfd_create("m"), b"abc"))
+print(os.eventfd_read(event))
