@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from unittest.mock import AsyncMock
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import keys, redis_broker, tail, wire
 from jobs.connect import connect
@@ -257,3 +259,19 @@ async def test_output_that_nobody_can_decode_stops_nobody(redis_rig, valkey, mak
 
         assert result_of(job) == await asyncio.wait_for(future, 2)
         assert [printed("x")] == heard
+
+
+async def test_a_finish_that_failed_may_be_tried_again_for_longer_than_a_lease(
+    redis_rig, make_job, result_of, monkeypatch
+):
+    worker = redis_rig.worker("a")
+    job = make_job(keep_result=True)
+    await redis_rig.submitter.submit(job)
+    [delivery] = await worker.lease(single=1, batch=1, wait_s=1)
+    with monkeypatch.context() as away, pytest.raises(BrokerUnavailable):
+        away.setattr(worker._scripts, "finish", AsyncMock(side_effect=RedisConnectionError))
+        await worker.finish(delivery, result_of(job))
+    await asyncio.sleep(LEASE_S * 1.1)
+
+    assert list(await worker.reclaim(limit=1)) == []
+    assert await worker.finish(delivery, result_of(job)) is Finish.RECORDED
