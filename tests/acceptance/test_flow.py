@@ -19,7 +19,7 @@ CANDIDATES = {
     "error": "return sorted(numbers)[0]",
     "syntax": "return sorted(numbers",
     "killed": "import os; os.kill(os.getpid(), 11)",
-    "memory": "return bytearray(1 << 30)",
+    "memory": "import time; kept = []\n    while True: kept.append(bytearray(1 << 20)); time.sleep(0.002)",
     "timeout": "\n    while True: pass",
 }
 EXPECTED = {"syntax": "error"}
