@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class CellLimits:
     """Limits that a cell gets before its job is known."""
 
-    processes: int = 64
-    """Processes and threads."""
+    processes: int = 32
+    """Processes and threads. Eight fork bombs of 64 each delay others by a second on two cores, of 32 by 0.1 s:
+    fork and exit take locks that all forks of one zygote share, and whoever holds one may wait long for a processor."""
     open_files: int = 1024
     file_bytes: int = 64 << 20
     """Of any one file."""

@@ -21,6 +21,9 @@ VARIABLES = {
     "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
     "HOME": "/tmp",
     "LANG": "C.UTF-8",
+    # A thread per processor of a large machine would pass the limit of processes, and numpy dies of that.
+    "OPENBLAS_NUM_THREADS": str(min(8, os.cpu_count() or 1)),
+    "OMP_NUM_THREADS": str(min(8, os.cpu_count() or 1)),
 }
 _BOOT = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.boot import main; main()"
 
