@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import signal
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.host.cgroup import CellGroup, GroupUsage
-    from sandbox.host.jail import CellExit, Jail
+    from sandbox.host.jail import Jail
+    from sandbox.host.notices import CellExit
     from sandbox.spec import RunSpec
 
     OnOutput = Callable[[str, bytes], None]
 
 _END_S = 10.0
 """After a kill, the longest wait for the end of a program before its whole jail is killed."""
+_GONE_S = 30.0
+"""After a program's end, the longest wait for the end of its descendants and pipes, likewise."""
 _RESERVED_BYTES = (64 << 20) * (1 + (os.cpu_count() or 1))
 """Without a cgroup: room for memory that is asked for and hardly touched, such as stacks and OpenBLAS's buffers
 per processor. RLIMIT_DATA is the second line: one huge request is a MemoryError, growth is seen by the watch first."""
@@ -48,7 +52,9 @@ class Cell:
         self._exit: CellExit | None = None
         self._group_usage: GroupUsage | None = None
         self._despair_timer: asyncio.TimerHandle | None = None
+        self._rest_of_job: Feed | None = None
         self._directory = -1
+        self._is_used = self._job_sent = self._awaits_directory = self._is_gone = False
         self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False) -> None:
@@ -77,7 +83,7 @@ class Cell:
 
     async def run(self, spec: RunSpec, on_output: OnOutput | None = None) -> RunReport:
         """Run `spec`. Cancelling this call kills the program. Raises JailFailed if the jail breaks."""
-        limits = spec.limits
+        self._is_used, limits = True, spec.limits
         for name, capture in (("stdout", self._out), ("stderr", self._err)):
             capture.bound = limits.output_bytes
             if on_output is not None:
@@ -85,15 +91,11 @@ class Cell:
         started = time.perf_counter()
         timer = self._loop.call_later(limits.wall_s, self._time_out)
         try:
-            self._limit_memory(limits.memory_bytes)
-            await self._send(spec, live=on_output is not None)
-            self._feed.start(spec.stdin)
+            with contextlib.suppress(OSError):  # it broke: what that means is judged when it has ended
+                self._limit_memory(limits.memory_bytes)
+                self._send(spec, live=on_output is not None)
+                self._feed.start(spec.stdin)
             await self._done
-            return self._report(spec, time.perf_counter() - started)
-        except OSError as error:
-            await self._done
-            if not self._starved:
-                raise JailFailed("the cell broke before it took the job") from error
             return self._report(spec, time.perf_counter() - started)
         finally:
             timer.cancel()
@@ -103,8 +105,8 @@ class Cell:
     def kill(self) -> None:
         """Kill whatever runs in the cell; no-op once the program is dead."""
         if self._exit is None and not self.jail.lost.is_set():
+            self._hope(_END_S)
             self.jail.kill(self.id)
-            self._despair_timer = self._loop.call_later(_END_S, self._despair)
 
     def discard(self) -> None:
         """Let go of a cell that has run nothing."""
@@ -118,8 +120,7 @@ class Cell:
         self._exit = facts
         if self._group is not None:  # now: once the cell is gone the group counts for the slot's next one
             self._group_usage = self._group.usage()
-        if self._despair_timer is not None:
-            self._despair_timer.cancel()
+        self._hope(_GONE_S)
         if not self.warm.done():
             self.warm.set_exception(JailFailed("the cell died before it was warm"))
         self._progress()
@@ -130,8 +131,12 @@ class Cell:
 
     def gone(self) -> None:
         """Nothing of the cell is left: its slot is free."""
+        self._is_gone = True
         if self._exit is None:
             self.jail_lost()
+        elif not self._is_used:
+            self._release()
+        self._rest()
         self.on_gone(self)
 
     def jail_lost(self) -> None:
@@ -140,6 +145,7 @@ class Cell:
             if not future.done():
                 future.set_exception(JailFailed("the jail died under the cell"))
         self._release()
+        self._rest()
 
     # What the loop tells.
 
@@ -150,17 +156,25 @@ class Cell:
             return
         except OSError:
             data, fds = b"", []
-        if data == protocol.WARM and not self.warm.done():
+        if data == protocol.WARM and not fds and not self.warm.done():
             self.warm.set_result(None)
-        elif data == protocol.DIRECTORY and fds and self._directory < 0:
-            self._directory = fds[0]
+        elif data == protocol.DIRECTORY and fds and self._awaits_directory:
+            self._directory, self._awaits_directory = fds[0], False
         else:
             for fd in fds:
                 os.close(fd)
-            self._loop.remove_reader(self._channel.fileno())
-            if not self.warm.done():
-                why = data[1:].decode(errors="replace") or "it hung up"
-                self.warm.set_exception(JailFailed(f"the cell could not wall itself in: {why}"))
+            self._hang_up(data)
+
+    def _hang_up(self, data: bytes) -> None:
+        """Hear no more: the cell closed its channel, which is right once it has its job, or said what it must not."""
+        self._loop.remove_reader(self._channel.fileno())
+        if data or not self._job_sent:
+            self.kill()
+        if not self.warm.done():
+            said = data[1:].decode(errors="replace") if data[:1] == protocol.FAILED else ""
+            self.warm.set_exception(JailFailed(f"the cell could not wall itself in: {said or 'it hung up'}"))
+        elif data and not self._done.done():
+            self._done.set_exception(JailFailed("the cell said what is not in the protocol"))
 
     def _progress(self) -> None:
         if self._exit is not None and self._out.ended and self._err.ended and not self._done.done():
@@ -175,14 +189,30 @@ class Cell:
         self._overflowed = True
         self.kill()
 
+    def _hope(self, wait_s: float) -> None:
+        """Let the next step of its end take so long."""
+        if self._despair_timer is not None:
+            self._despair_timer.cancel()
+        self._despair_timer = self._loop.call_later(wait_s, self._despair)
+
+    def _rest(self) -> None:
+        """Hope for nothing more if all of it has come."""
+        if self._is_gone and self._despair_timer is not None and (self._done.done() or self._channel.fileno() < 0):
+            self._despair_timer.cancel()
+            self._despair_timer = None
+
     def _despair(self) -> None:
-        if self._exit is None:
-            self.jail.lose()
+        self.jail.lose()
+        self.jail_lost()  # a jail that has called us gone does not tell us any more
 
     @property
     def _starved(self) -> bool:
         """Whether the memory limit ended it, perhaps before it could take its job."""
         return self._out_of_memory or (self._group_usage is not None and self._group_usage.oom_kills > 0)
+
+    @property
+    def _took_job(self) -> bool:
+        return self._job_sent and (self._rest_of_job is None or self._rest_of_job.complete)
 
     def _limit_memory(self, limit_bytes: int) -> None:
         if self._group is None:
@@ -191,19 +221,22 @@ class Cell:
             self._out_of_memory = True
             self.kill()
 
-    async def _send(self, spec: RunSpec, *, live: bool) -> None:
+    def _send(self, spec: RunSpec, *, live: bool) -> None:
+        self._awaits_directory = bool(spec.outputs)
         frame = _frame(spec, memory_limited=self._group is not None, live=live)
         try:
             sent = self._channel.send(frame)
         except BlockingIOError:
             sent = 0
         if sent < len(frame):
-            self._loop.remove_reader(self._channel.fileno())  # sock_sendall wants the descriptor to itself
-            await self._loop.sock_sendall(self._channel, memoryview(frame)[sent:])
-            self._loop.add_reader(self._channel.fileno(), self._hear)
+            self._rest_of_job = Feed(os.dup(self._channel.fileno()))
+            self._rest_of_job.start(frame[sent:])
+        self._job_sent = True
 
     def _report(self, spec: RunSpec, wall_s: float) -> RunReport:
         assert self._exit is not None  # noqa: S101  `_done` is set only then
+        if not self._took_job and not self._starved:
+            raise JailFailed("the cell broke before it took the job")
         code = os.waitstatus_to_exitcode(self._exit.status)
         group = self._group_usage
         return RunReport(
@@ -217,7 +250,7 @@ class Cell:
             stderr=self._err.data,
             stdout_truncated=self._out.truncated,
             stderr_truncated=self._err.truncated,
-            files=collect(self._directory, spec.outputs, spec.limits) if self._directory >= 0 else {},
+            files=self._files(spec),
             usage=Usage(
                 wall_s=wall_s,
                 cpu_s=self._exit.cpu_s,
@@ -225,11 +258,21 @@ class Cell:
             ),
         )
 
+    def _files(self, spec: RunSpec) -> dict[str, bytes]:
+        if self._directory < 0:
+            return {}
+        try:
+            return collect(self._directory, spec.outputs, spec.limits)
+        except OSError as error:
+            raise JailFailed("the cell sent what is not a directory") from error
+
     def _release(self) -> None:
         if self._channel.fileno() >= 0:
             self._loop.remove_reader(self._channel.fileno())
             self._channel.close()
         self._feed.close()
+        if self._rest_of_job is not None:
+            self._rest_of_job.close()
         self._out.close()
         self._err.close()
         if self._directory >= 0:

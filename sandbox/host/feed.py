@@ -1,4 +1,4 @@
-"""Writes stdin into a cell's pipe as the program reads it, and closes it at the end."""
+"""Writes into a cell's pipe or socket as it is read there, and closes it at the end."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import os
 
 
 class Feed:
-    """Owns the writing end of a stdin pipe."""
+    """Owns the descriptor that it writes to."""
 
     def __init__(self, fd: int) -> None:
+        self.complete = False
+        """Whether all was written."""
         self._fd = fd
         self._rest = memoryview(b"")
 
@@ -31,9 +33,10 @@ class Feed:
         try:
             while self._rest:
                 self._rest = self._rest[os.write(self._fd, self._rest) :]
+            self.complete = True
         except BlockingIOError:
             return
-        except BrokenPipeError:  # the program is gone or closed its stdin: its right
+        except ConnectionError:  # the program is gone or closed its stdin: its right
             pass
         self._rest = memoryview(b"")
         self.close()

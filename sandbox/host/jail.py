@@ -9,13 +9,13 @@ import os
 import shutil
 import socket
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import sandbox
 from sandbox.errors import SandboxUnavailable
 from sandbox.guest import protocol
+from sandbox.host.notices import Event, Notice, ProtocolError, boot_failure, notice
 from sandbox.host.nsjail import CONTROL_FD, VARIABLES, nsjail_argv
 from sandbox.host.rootfs import build_rootfs, staging
 
@@ -23,20 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sandbox.environment import Environment, Tier
+    from sandbox.host.notices import CellExit
 
 log = logging.getLogger(__name__)
 _CLOSE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CellExit:
-    """How a cell's program ended, as the zygote saw it."""
-
-    status: int
-    """Wait status; `os.waitstatus_to_exitcode` reads it."""
-    cpu_s: float
-    peak_bytes: int
-    """Largest resident size of any one process of the cell."""
 
 
 class Resident(Protocol):
@@ -63,6 +53,7 @@ class Jail:
         self._control = control
         self._folder = folder
         self._residents: dict[int, Resident] = {}
+        self._told: set[tuple[int, Event]] = set()
         self.forked = 0
         self.lost = asyncio.Event()
         self.on_lost: Callable[[], None] = lambda: None
@@ -81,23 +72,31 @@ class Jail:
         with theirs:
             process = await _spawn(folder, environment, theirs, walls)
         jail = cls(process, ours, folder)
-        loop = asyncio.get_running_loop()
-        boot = {"op": "boot", "preload": tier.preload, "walls": walls}
         try:
-            await loop.sock_sendall(ours, json.dumps(boot).encode())
-            answer = await asyncio.wait_for(loop.sock_recv(ours, protocol.PACKET_BYTES), timeout_s)
-            message = json.loads(answer or b'{"op": "failed", "why": ""}')
-        except (OSError, TimeoutError) as error:
-            message = {"op": "failed", "why": repr(error)}
+            why = await jail.boot(tier, walls, timeout_s)
+            words = "" if why is None else await jail._last_words()
         except BaseException:
             await jail.close()
             raise
-        if message["op"] != "ready":
-            why = " / ".join(filter(None, (message["why"], await jail._last_words())))
+        if why is not None:
             await jail.close()
-            raise SandboxUnavailable(f"tier {tier.name} did not boot: {why}")
-        loop.add_reader(ours.fileno(), jail._readable)
+            raise SandboxUnavailable(f"tier {tier.name} did not boot: {' / '.join(filter(None, (why, words)))}")
         return jail
+
+    async def boot(self, tier: Tier, walls: dict[str, Any], timeout_s: float) -> str | None:
+        """Tell the zygote what it is, and listen to it; why it cannot fork, None if it can."""
+        loop = asyncio.get_running_loop()
+        order = {"op": "boot", "preload": tier.preload, "walls": walls}
+        try:
+            await loop.sock_sendall(self._control, json.dumps(order).encode())
+            why = boot_failure(await asyncio.wait_for(loop.sock_recv(self._control, protocol.PACKET_BYTES), timeout_s))
+        except (OSError, TimeoutError) as error:
+            return repr(error)
+        except ProtocolError as error:
+            return str(error)
+        if why is None:
+            loop.add_reader(self._control.fileno(), self._readable)
+        return why
 
     @property
     def pid(self) -> int:
@@ -151,22 +150,29 @@ class Jail:
             if not data:
                 self.lose()
                 return
-            self._heard(json.loads(data))
+            try:
+                self._heard(notice(data))
+            except ProtocolError as error:
+                log.error(str(error), extra={"event": "jail_protocol_error", "pid": self.pid})  # noqa: TRY400  theirs
+                self.lose()
+                return
 
-    def _heard(self, message: dict[str, Any]) -> None:
-        if message["op"] == "gone":
-            resident = self._residents.pop(message["cell"], None)
-            if resident is not None:
-                resident.gone()
-            return
-        resident = self._residents.get(message["cell"])
+    def _heard(self, told: Notice) -> None:
+        resident = self._residents.get(told.cell)
         if resident is None:
-            return
-        if message["op"] == "oom":
+            raise ProtocolError("a zygote told of a cell that it does not have")
+        early = told.event is Event.GONE and (told.cell, Event.EXIT) not in self._told
+        if early or (told.cell, told.event) in self._told:
+            raise ProtocolError("a zygote told a cell's end out of turn")
+        self._told.add((told.cell, told.event))
+        if told.exit is not None:
+            resident.exited(told.exit)
+        elif told.event is Event.OOM:
             resident.out_of_memory()
         else:
-            facts = CellExit(status=message["status"], cpu_s=message["cpu_s"], peak_bytes=message["peak_bytes"])
-            resident.exited(facts)
+            self._told.difference_update((told.cell, event) for event in Event)
+            del self._residents[told.cell]
+            resident.gone()
 
     def lose(self) -> None:
         """Kill the jail and tell its residents; the folder stays until `close`."""

@@ -1,0 +1,282 @@
+"""A zygote or a cell that was taken over may say anything: that costs its jail, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from peers import Zygote, run, zygote
+
+from sandbox import JailFailed, RunSpec
+from sandbox.guest import protocol
+from sandbox.host import cell as cell_module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandbox.host.cell import Cell
+
+OURS, NEIGHBOUR = 1, 2
+EXIT: dict[str, Any] = {"op": "exit", "cell": OURS, "status": 0, "cpu_s": 0.0, "peak_bytes": 1}
+GONE: dict[str, Any] = {"op": "gone", "cell": OURS}
+LIES: dict[str, list[bytes | dict[str, Any]]] = {
+    "nothing": [b""],
+    "not text": [b"\xff\xfe"],
+    "not JSON": [b"{"],
+    "nested without end": [b"[" * 100_000],
+    "longer than a packet": [b'{"op": "gone", "cell": 1}' + b" " * protocol.PACKET_BYTES],
+    "an endless number": [b'{"op": "oom", "cell": ' + b"9" * 5_000 + b"}"],
+    "a list": [b"[]"],
+    "a number": [b"1"],
+    "no op": [{"cell": OURS}],
+    "an unknown op": [{"op": "leave", "cell": OURS}],
+    "an op that is a list": [{"op": ["exit"], "cell": OURS}],
+    "ready again": [{"op": "ready"}],
+    "no cell": [{"op": "oom"}],
+    "a cell that is a text": [{"op": "oom", "cell": "1"}],
+    "a cell that is a list": [{"op": "gone", "cell": []}],
+    "a cell of another jail": [EXIT | {"cell": NEIGHBOUR}],
+    "a cell that never was": [{"op": "gone", "cell": 10**30}],
+    "an exit without facts": [{"op": "exit", "cell": OURS}],
+    "an exit by no status": [EXIT | {"status": None}],
+    "the status of a stopped program": [EXIT | {"status": 0x137F}],
+    "a status that is no status": [EXIT | {"status": -1}],
+    "a status too large": [EXIT | {"status": 2**40}],
+    "a time before the start": [EXIT | {"cpu_s": -1.0}],
+    "a time that is no number": [EXIT | {"cpu_s": float("nan")}],
+    "an endless time": [EXIT | {"cpu_s": float("inf")}],
+    "less memory than none": [EXIT | {"peak_bytes": -1}],
+    "more memory than there is": [EXIT | {"peak_bytes": 2**80}],
+    "an exit twice": [EXIT, EXIT],
+    "out of memory twice": [{"op": "oom", "cell": OURS}] * 2,
+    "gone before its exit": [GONE],
+    "gone twice": [EXIT, GONE, GONE],
+}
+
+
+async def serves(other: Zygote, cell: Cell) -> None:
+    """The neighbour's cell still runs its program to its end."""
+    running = asyncio.create_task(cell.run(RunSpec(code="1")))
+    await asyncio.sleep(0)
+    os.write(other.guests[cell.id].streams[1], b"fine\n")
+    other.end(cell.id)
+    report = await running
+
+    assert (report.exit_code, report.stdout, other.jail.lost.is_set()) == (0, b"fine\n", False)
+
+
+async def settled() -> None:
+    """Let every callback that is due have its turn."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("packets", LIES.values(), ids=LIES)
+def test_a_zygote_that_lies_costs_its_jail_and_nothing_else(
+    packets: list[bytes | dict[str, Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with zygote() as liar, zygote() as honest:
+            cell, neighbour = await liar.warm_cell(OURS), await honest.warm_cell(NEIGHBOUR)
+            running = asyncio.create_task(cell.run(RunSpec(code="1")))
+            await asyncio.sleep(0)
+            for packet in packets:
+                liar.say(packet) if isinstance(packet, bytes) else liar.say(**packet)
+            await asyncio.wait_for(liar.jail.lost.wait(), 5)
+            liar.guests[OURS].end()
+            await asyncio.wait([running], timeout=5)
+
+            assert isinstance(running.exception(), JailFailed) or packets[:2] == [EXIT, GONE]
+            await serves(honest, neighbour)
+
+    run(test())
+
+    told = [record for record in caplog.records if getattr(record, "event", "") == "jail_protocol_error"]
+    assert len(told) == (packets != [b""])
+
+
+numbers = st.integers() | st.floats() | st.sampled_from([0, OURS, NEIGHBOUR, 9, 0x137F, 2**31, 2**63, 2**64])
+values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+)
+messages = st.fixed_dictionaries(
+    {},
+    optional={
+        "op": st.sampled_from(["exit", "oom", "gone", "ready", "failed", "fork", "kill"]) | values,
+        "cell": st.sampled_from([OURS, OURS, NEIGHBOUR]) | values,
+        "status": numbers | values,
+        "cpu_s": st.floats(0, 1) | values,
+        "peak_bytes": numbers | values,
+        "why": values,
+    },
+)
+packets = st.binary() | (messages | values).map(lambda message: json.dumps(message).encode())
+
+
+@given(st.lists(packets, max_size=5))
+def test_no_packets_reach_beyond_their_jail(said: list[bytes]) -> None:
+    async def test() -> None:
+        async with zygote() as liar, zygote() as honest:
+            cell, neighbour = await liar.warm_cell(OURS), await honest.warm_cell(NEIGHBOUR)
+            running = asyncio.create_task(cell.run(RunSpec(code="1")))
+            await asyncio.sleep(0)
+            for packet in said:
+                liar.say(packet)
+            await settled()
+            assert not running.done() or liar.jail.lost.is_set()
+            liar.guests[OURS].end()
+            liar.jail.lose()
+            await asyncio.wait([running])
+            assert isinstance(running.exception(), JailFailed | None)
+            await serves(honest, neighbour)
+
+    run(test())
+
+
+@given(packets.filter(lambda packet: b"ready" not in packet))
+def test_a_zygote_that_says_anything_but_ready_does_not_boot(said: bytes) -> None:
+    async def test() -> None:
+        async with zygote() as one:
+            again = await Zygote.start(one.jail._folder)
+            try:
+                assert (await again.boot(said)) is not None
+            finally:
+                await again.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("descriptors", [0, 1, 3])
+@pytest.mark.parametrize("said", [b"X", b"WW", b"D", b"F why", b"W" * 100_000], ids=["X", "WW", "D", "F", "many"])
+@pytest.mark.parametrize("when", ["before it is warm", "while it waits", "while its program runs"])
+def test_a_cell_that_says_what_it_must_not_is_killed(when: str, said: bytes, descriptors: int) -> None:
+    async def test() -> None:
+        async with zygote() as one:
+            cell = one.cell(OURS) if when == "before it is warm" else await one.warm_cell(OURS)
+            channel = one.guests[OURS].channel
+            running = asyncio.create_task(cell.run(RunSpec(code="1"))) if when.endswith("runs") else None
+            await asyncio.sleep(0)
+            socket.send_fds(channel, [said[:4000]], [0] * descriptors)
+            await settled()
+            order = json.loads(one.control.recv(protocol.PACKET_BYTES))
+            while order["op"] == "watch":
+                order = json.loads(one.control.recv(protocol.PACKET_BYTES))
+            one.end(OURS, status=9)
+            await settled()
+
+            assert order == {"op": "kill", "cell": OURS}
+            if when == "before it is warm":
+                assert isinstance(cell.warm.exception(), JailFailed)
+            if running is not None:
+                with pytest.raises(JailFailed):
+                    await running
+            assert not one.jail.lost.is_set()
+
+    run(test())
+
+
+@given(st.lists(st.tuples(st.binary(max_size=8) | st.sampled_from([b"W", b"D", b"F"]), st.booleans()), max_size=5))
+def test_no_bytes_of_a_cell_reach_beyond_it(said: list[tuple[bytes, bool]]) -> None:
+    async def test() -> None:
+        async with zygote() as one:
+            cell, neighbour = one.cell(OURS), await one.warm_cell(NEIGHBOUR)
+            running = asyncio.create_task(cell.run(RunSpec(code="1", outputs=("*",))))
+            for data, with_descriptor in said:
+                socket.send_fds(one.guests[OURS].channel, [data], [0] * with_descriptor)
+                await asyncio.sleep(0)
+            one.end(OURS)
+            await asyncio.wait([running])
+            assert isinstance(running.exception(), JailFailed | None)
+            await serves(one, neighbour)
+
+    run(test())
+
+
+@pytest.mark.parametrize("what", [os.devnull, "/proc/self/status"])
+def test_a_directory_that_is_none_fails_the_run(what: str) -> None:
+    async def test() -> None:
+        async with zygote() as one:
+            cell = await one.warm_cell(OURS)
+            running = asyncio.create_task(cell.run(RunSpec(code="1", outputs=("*",))))
+            await asyncio.sleep(0)
+            fd = os.open(what, os.O_RDONLY)
+            socket.send_fds(one.guests[OURS].channel, [protocol.DIRECTORY], [fd])
+            os.close(fd)
+            await settled()
+            one.end(OURS)
+            with pytest.raises(JailFailed):
+                await running
+
+    run(test())
+
+
+def held(one: Zygote) -> None:
+    """It says that the program is dead, which goes on and keeps its streams open."""
+    one.say(**EXIT)
+
+
+def half_held(one: Zygote) -> None:
+    """It says that all of the cell is dead, which is as alive as before."""
+    one.say(**EXIT)
+    one.say(op="gone", cell=OURS)
+
+
+def silent(one: Zygote) -> None:
+    """It says that the program is dead, and never that its descendants are."""
+    one.guests[OURS].end()
+    one.say(**EXIT)
+
+
+@pytest.mark.parametrize("lie", [held, half_held, silent])
+def test_an_end_that_does_not_come_costs_the_jail(
+    lie: Callable[[Zygote], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell_module, "_GONE_S", 0.1)
+
+    async def test() -> None:
+        async with zygote() as one:
+            cell = await one.warm_cell(OURS)
+            running = asyncio.create_task(cell.run(RunSpec(code="1")))
+            await asyncio.sleep(0)
+            lie(one)
+            await asyncio.wait_for(one.jail.lost.wait(), 5)
+            await asyncio.wait([running], timeout=5)
+
+            assert isinstance(running.exception(), JailFailed) or lie is silent
+
+    run(test())
+
+
+LARGE = RunSpec(code="1", files={"large": bytes(16 << 20)})
+
+
+def test_a_jail_that_dies_while_it_is_sent_a_job_fails_the_run() -> None:
+    async def test() -> None:
+        async with zygote() as one:
+            running = asyncio.create_task((await one.warm_cell(OURS)).run(LARGE))
+            await asyncio.sleep(0.05)
+            one.jail.lose()
+            with pytest.raises(JailFailed):
+                await asyncio.wait_for(running, 5)
+
+    run(test())
+
+
+def test_a_cell_that_leaves_before_it_has_its_job_has_not_ended_well() -> None:
+    """Its exit status 0 says nothing of the program."""
+
+    async def test() -> None:
+        async with zygote() as one:
+            running = asyncio.create_task((await one.warm_cell(OURS)).run(LARGE))
+            await asyncio.sleep(0.05)
+            one.end(OURS, status=0)
+            with pytest.raises(JailFailed):
+                await asyncio.wait_for(running, 5)
+
+    run(test())
