@@ -16,6 +16,7 @@ from jobs.logs import configure
 from jobs.redis_broker import RedisSubmitter
 from jobs.redis_inbox import RedisInbox
 from jobs.settings import BrokerSettings
+from jobs.startup import faults
 
 USAGE_ERROR = 2
 
@@ -39,9 +40,7 @@ def main() -> int:
     try:
         settings = ApiSettings()
     except ValidationError as error:
-        for one in error.errors(include_input=False, include_url=False):
-            name = f"EVAL_{'_'.join(map(str, one['loc'])).upper()}: " if one["loc"] else ""
-            sys.stderr.write(f"api: {name}{one['msg'].removeprefix('Value error, ')}\n")
+        sys.stderr.writelines(f"api: {fault}\n" for fault in faults(error))
         return USAGE_ERROR
     configure(settings.log_level)
     uvloop.run(serve(settings))

@@ -30,6 +30,8 @@ MAX_PART_BYTES = 255
 MAX_PATH_PARTS = 32
 
 _NUL = "must not contain NUL"
+MAIN = "main.py"
+"""The file that the program becomes; no submitted file may have its name."""
 _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
 
 
@@ -76,9 +78,9 @@ def _names(files: Mapping[str, object], bounds: ApiSettings) -> Iterator[FieldEr
     if len(files) > bounds.max_files:
         yield FieldError("files", f"must be at most {bounds.max_files} files")
         return
-    taken = {*files, bounds.filename}
+    taken = {*files, MAIN}
     for name in files:
-        if fault := _path_fault(name) or _clash(name, taken, bounds.filename):
+        if fault := _path_fault(name) or _clash(name, taken):
             yield FieldError(file_field(name), fault)
 
 
@@ -106,8 +108,8 @@ def _path_fault(path: str) -> str | None:
     return None
 
 
-def _clash(name: str, taken: set[str], filename: str) -> str | None:
-    if name == filename:
+def _clash(name: str, taken: set[str]) -> str | None:
+    if name == MAIN:
         return "is the name of the program itself"
     parts = name.split("/")
     if any("/".join(parts[:depth]) in taken for depth in range(1, len(parts))):

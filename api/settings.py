@@ -23,8 +23,6 @@ class ApiSettings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
     token_auth: SecretStr = SecretStr("")
     """Bearer tokens, comma-separated. Empty: no token is asked for, and only loopback is served."""
-    filename: str = "main.py"
-    """The file that the program becomes; no submitted file may have its name."""
     default_timeout_s: PositiveFloat = 10.0
     max_timeout_s: PositiveFloat = 60.0
     """Above it a request is refused, not clamped."""

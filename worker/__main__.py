@@ -8,6 +8,7 @@ import uvloop
 from pydantic import ValidationError
 
 from jobs.logs import configure
+from jobs.startup import faults
 from sandbox import SandboxUnavailable
 from worker.lifecycle import serve
 from worker.settings import WorkerSettings
@@ -20,7 +21,7 @@ def main() -> int:
     try:
         settings = WorkerSettings()
     except ValidationError as error:
-        sys.stderr.write(f"worker: {error}\n")
+        sys.stderr.writelines(f"worker: {fault}\n" for fault in faults(error))
         return EXIT_SETTINGS
     configure(settings.log_level)
     try:

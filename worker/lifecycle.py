@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
+_ENVIRONMENT = "default"
 
 
 async def serve(settings: WorkerSettings) -> None:
@@ -72,9 +73,9 @@ async def _work(
     connections = connect(settings.redis_url.get_secret_value())
     broker_settings = BrokerSettings()
     broker = RedisWorkerBroker(connections, broker_settings, worker=worker_id)
-    runner = Runner(sandbox, broker.emit, max_attempts=broker_settings.max_attempts)
+    runner = Runner(sandbox, broker.emit, environment=_ENVIRONMENT, max_attempts=broker_settings.max_attempts)
     consumer = Consumer(broker, runner, metrics, slots=settings.slots, starts=settings.starts)
-    info = WorkerInfo(id=worker_id, slots=settings.slots, environments=("default",), started_at=time.time())
+    info = WorkerInfo(id=worker_id, slots=settings.slots, environments=(_ENVIRONMENT,), started_at=time.time())
     lease_s = broker_settings.lease_s
     door = http.server(
         metrics.registry,

@@ -33,9 +33,15 @@ class Runner:
     """Turns deliveries into results; `emit` shows their output meanwhile. Cancelling `run` kills the program."""
 
     def __init__(
-        self, sandbox: Runs, emit: Callable[[Delivery, Output], Awaitable[None]], *, max_attempts: int
+        self,
+        sandbox: Runs,
+        emit: Callable[[Delivery, Output], Awaitable[None]],
+        *,
+        environment: str,
+        max_attempts: int,
     ) -> None:
-        self._sandbox, self._emit, self._max_attempts = sandbox, emit, max_attempts
+        self._sandbox, self._emit = sandbox, emit
+        self._environment, self._max_attempts = environment, max_attempts
 
     def is_poison(self, delivery: Delivery) -> bool:
         """Whether too many workers have died under this job already."""
@@ -44,6 +50,8 @@ class Runner:
     async def run(self, delivery: Delivery) -> JobResult:
         """Run the job to its verdict; what is not the program's doing becomes `internal`, with a reason."""
         leased_at = time.time()
+        if delivery.job.environment != self._environment:
+            return fail(delivery, Reason.ENVIRONMENT, "no worker serves this environment", leased_at)
         for number in range(1, _TRIES + 1):
             left_s = delivery.job.deadline_at - time.time()
             if left_s <= 0:

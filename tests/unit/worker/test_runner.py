@@ -1,0 +1,114 @@
+"""One delivery becomes one result, and whose fault it was is never in doubt."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from jobs.model import Delivery, Job, Lane, Output, Reason, Status
+from sandbox import JailFailed, NotSupported, RunReport, RunSpec
+from worker.runner import Runner
+
+REPORT = RunReport(exit_code=0, signal=None, stdout=b"hi\n")
+
+
+class ScriptedSandbox:
+    """Answers each run with the next of its outcomes; the last one for ever."""
+
+    def __init__(self, *outcomes: RunReport | Exception) -> None:
+        self.outcomes, self.specs = list(outcomes), list[RunSpec]()
+
+    async def run(self, spec: RunSpec, _: object = None) -> RunReport:
+        self.specs.append(spec)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+async def no_emit(_: Delivery, __: Output) -> None:
+    raise AssertionError
+
+
+def runner(sandbox: ScriptedSandbox) -> Runner:
+    return Runner(sandbox, no_emit, environment="default", max_attempts=3)
+
+
+def delivery(*, left_s: float = 60.0, attempt: int = 1, environment: str = "default") -> Delivery:
+    now = time.time()
+    job = Job(id="j", code="x", submitted_at=now - 1, deadline_at=now + left_s, environment=environment)
+    return Delivery(job=job, lane=Lane.SINGLE, entry_id="1-0", attempt=attempt)
+
+
+async def test_a_report_becomes_a_result_with_its_times() -> None:
+    result = await runner(ScriptedSandbox(REPORT)).run(delivery())
+
+    assert (result.status, result.stdout, result.attempt) == (Status.OK, "hi\n", 1)
+    assert result.queue_ms >= 1000
+    assert result.run_ms < 1000
+
+
+@pytest.mark.parametrize(
+    ("report", "status"),
+    [
+        (replace(REPORT, exit_code=1), Status.ERROR),
+        (replace(REPORT, exit_code=None, signal=11), Status.KILLED),
+        (replace(REPORT, timed_out=True, exit_code=None, signal=9), Status.TIMEOUT),
+        (replace(REPORT, cpu_exceeded=True, exit_code=None, signal=24), Status.TIMEOUT),
+        (replace(REPORT, oom_killed=True, exit_code=None, signal=9), Status.MEMORY),
+        (replace(REPORT, output_exceeded=True, exit_code=None, signal=9), Status.OUTPUT),
+    ],
+)
+async def test_every_ending_has_its_status(report: RunReport, status: Status) -> None:
+    result = await runner(ScriptedSandbox(report)).run(delivery())
+
+    assert status == result.status
+
+
+async def test_a_job_past_its_deadline_does_not_run() -> None:
+    sandbox = ScriptedSandbox(REPORT)
+
+    result = await runner(sandbox).run(delivery(left_s=-0.001))
+
+    assert (result.status, result.reason, sandbox.specs) == (Status.INTERNAL, Reason.EXPIRED, [])
+
+
+async def test_a_run_that_the_deadline_cut_short_is_expired_and_not_timed_out() -> None:
+    """The program was not given the time it was promised: that is not its fault."""
+    sandbox = ScriptedSandbox(replace(REPORT, timed_out=True, exit_code=None, signal=9))
+
+    result = await runner(sandbox).run(delivery(left_s=2.0))
+
+    assert (result.status, result.reason) == (Status.INTERNAL, Reason.EXPIRED)
+    assert sandbox.specs[0].limits.wall_s <= 2.0
+
+
+async def test_a_broken_jail_is_tried_again_and_then_named() -> None:
+    once = ScriptedSandbox(JailFailed("broke"), REPORT)
+    always = ScriptedSandbox(JailFailed("broke"))
+
+    assert (await runner(once).run(delivery())).status == Status.OK
+    result = await runner(always).run(delivery())
+    assert (result.status, result.reason, len(always.specs)) == (Status.INTERNAL, Reason.SANDBOX, 3)
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "job"),
+    [
+        (ScriptedSandbox(NotSupported("no strace here")), delivery()),
+        (ScriptedSandbox(REPORT), delivery(environment="other")),
+    ],
+)
+async def test_what_the_environment_cannot_do_is_told_at_once(sandbox: ScriptedSandbox, job: Delivery) -> None:
+    result = await runner(sandbox).run(job)
+
+    assert (result.status, result.reason) == (Status.INTERNAL, Reason.ENVIRONMENT)
+
+
+def test_a_fourth_attempt_of_three_is_poison() -> None:
+    judge = runner(ScriptedSandbox(REPORT))
+
+    assert [judge.is_poison(delivery(attempt=attempt)) for attempt in (3, 4)] == [False, True]
+    assert judge.poisoned(delivery(attempt=4)).reason == Reason.ATTEMPTS
