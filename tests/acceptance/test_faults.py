@@ -131,9 +131,9 @@ async def test_wiped_data_are_clear_errors_within_the_deadline(mortal: Cluster) 
 
 async def test_a_drained_worker_loses_nothing_and_exits_0(mortal: Cluster) -> None:
     """What does not end in time is given back, and counts as never begun."""
-    leaving = mortal.start_worker(EVAL_DRAIN_S=1)
+    leaving = mortal.start_worker(EVAL_DRAIN_S=0.5)
     await mortal.ready()
-    load = asyncio.create_task(mortal.evals(*naps(4 * SLOTS, 2)))
+    load = asyncio.create_task(mortal.evals(*naps(3 * SLOTS, 1.5)))
     await until(lambda: leaving.busy == SLOTS, "busy slots")
     leaving.process.send_signal(signal.SIGTERM)
     answers = await load
