@@ -53,6 +53,7 @@ class Cell:
         self._group_usage: GroupUsage | None = None
         self._despair_timer: asyncio.TimerHandle | None = None
         self._rest_of_job: Feed | None = None
+        self._prepared_s = 0.0
         self._directory = -1
         self._is_used = self._job_sent = self._awaits_directory = self._is_gone = False
         self._timed_out = self._overflowed = self._out_of_memory = False
@@ -156,7 +157,9 @@ class Cell:
             return
         except OSError:
             data, fds = b"", []
-        if data == protocol.WARM and not fds and not self.warm.done():
+        prepared_s = protocol.unpack_warm(data)
+        if prepared_s is not None and not fds and not self.warm.done():
+            self._prepared_s = prepared_s
             self.warm.set_result(None)
         elif data == protocol.DIRECTORY and fds and self._awaits_directory:
             self._directory, self._awaits_directory = fds[0], False
@@ -253,7 +256,7 @@ class Cell:
             files=self._files(spec),
             usage=Usage(
                 wall_s=wall_s,
-                cpu_s=self._exit.cpu_s,
+                cpu_s=max(0.0, self._exit.cpu_s - self._prepared_s),
                 memory_bytes=group.peak_bytes if group else self._exit.peak_bytes,
             ),
         )
@@ -278,6 +281,7 @@ class Cell:
         if self._directory >= 0:
             os.close(self._directory)
             self._directory = -1
+        self._rest()
 
 
 def _cpu_exceeded(code: int, cpu_s: float, limit_s: float | None) -> bool:

@@ -253,6 +253,26 @@ def test_an_end_that_does_not_come_costs_the_jail(
     run(test())
 
 
+def test_an_end_that_is_told_before_the_streams_end_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine the loop hears of both in one turn, in any order."""
+    monkeypatch.setattr(cell_module, "_GONE_S", 0.1)
+
+    async def test() -> None:
+        async with zygote() as one:
+            cell = await one.warm_cell(OURS)
+            running = asyncio.create_task(cell.run(RunSpec(code="1")))
+            await asyncio.sleep(0)
+            half_held(one)
+            await settled()
+            one.guests[OURS].end()
+            await running
+            await asyncio.sleep(0.3)
+
+            assert not one.jail.lost.is_set()
+
+    run(test())
+
+
 LARGE = RunSpec(code="1", files={"large": bytes(16 << 20)})
 
 
