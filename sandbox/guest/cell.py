@@ -12,6 +12,7 @@ import resource
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +78,7 @@ def live(seat: Seat, walls: Walls) -> program.Job:
             os.dup2(source, target)
         os.closerange(_CHANNEL_FD + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
         linux.load_seccomp(walls.trace_filter if seat.trace else walls.filter)
-        channel.sendall(protocol.WARM)
+        channel.sendall(protocol.pack_warm(time.process_time()))
     except BaseException as error:  # noqa: BLE001  whatever it was, the host must hear it and the cell must die
         channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
         os._exit(1)

@@ -15,7 +15,7 @@ Control channel (one per jail, SOCK_SEQPACKET, one JSON object per packet):
 Cell channel (one per cell, SOCK_STREAM). The zygote never reads it: job bytes must not pass through
 memory that later cells inherit. It is closed in the cell before the program's first instruction.
 
-    cell -> host     b"W"                                   isolated, rehearsed, waiting
+    cell -> host     b"W" + its CPU time so far        isolated, rehearsed, waiting
     cell -> host     b"F" + text, then end of file          could not isolate itself
     host -> cell     JOB frame (see `pack_job`)             exactly one; end of file instead means: leave
     cell -> host     b"D" + 1 descriptor                    working directory, only if the job asked for outputs
@@ -34,6 +34,20 @@ PACKET_BYTES = 128 << 10
 """Bound of one control packet."""
 
 _HEAD = struct.Struct(">II")
+_WARM = struct.Struct(">cd")
+
+
+def pack_warm(cpu_s: float) -> bytes:
+    """What a cell says when it can run; `cpu_s` is what its preparation cost, which is not the program's."""
+    return _WARM.pack(WARM, cpu_s)
+
+
+def unpack_warm(data: bytes) -> float | None:
+    """CPU seconds of the preparation, from what a cell said; None if it is not `pack_warm`'s."""
+    if len(data) != _WARM.size or data[:1] != WARM:
+        return None
+    cpu_s: float = _WARM.unpack(data)[1]
+    return cpu_s if 0 <= cpu_s < 60 else None  # noqa: PLR2004  (NaN compares false)
 
 
 def pack_job(header: dict[str, Any], blobs: list[bytes]) -> bytes:

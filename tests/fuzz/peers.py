@@ -71,7 +71,7 @@ class Zygote:
 
     async def warm_cell(self, cell_id: int) -> Cell:
         cell = self.cell(cell_id)
-        self.guests[cell_id].channel.send(protocol.WARM)
+        self.guests[cell_id].channel.send(protocol.pack_warm(0.001))
         await cell.warm
         return cell
 
