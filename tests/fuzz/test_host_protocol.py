@@ -181,7 +181,10 @@ def test_a_cell_that_says_what_it_must_not_is_killed(when: str, said: bytes, des
     run(test())
 
 
-@given(st.lists(st.tuples(st.binary(max_size=8) | st.sampled_from([protocol.pack_warm(0), b"D", b"F"]), st.booleans()), max_size=5))
+SAID = st.binary(max_size=8) | st.sampled_from([protocol.pack_warm(0), b"D", b"F"])
+
+
+@given(st.lists(st.tuples(SAID, st.booleans()), max_size=5))
 def test_no_bytes_of_a_cell_reach_beyond_it(said: list[tuple[bytes, bool]]) -> None:
     async def test() -> None:
         async with zygote() as one:
