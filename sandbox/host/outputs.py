@@ -32,11 +32,11 @@ def collect(directory: int, globs: Sequence[str], limits: Limits) -> dict[str, b
     room = limits.files_bytes
     for path, fd in _walk(directory, "", _DEPTH, iter(range(_ENTRIES))):
         with os.fdopen(fd, "rb") as file:
-            if len(found) < limits.files_count and pattern.fullmatch(path):
-                content = file.read(room + 1)
-                if len(content) <= room:
-                    found[path] = content
-                    room -= len(content)
+            # The size first: a thousand links to one file that does not fit must not be read a thousand times.
+            fits = len(found) < limits.files_count and os.fstat(fd).st_size <= room
+            if fits and pattern.fullmatch(path):
+                found[path] = file.read(room)
+                room -= len(found[path])
     return found
 
 
