@@ -13,6 +13,8 @@ from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
 _NO_LIMIT_BYTES = 1 << 60
+_SOCKETS_BYTES = 16 << 20
+"""Version 1 counts what TCP and UDP sockets hold apart from all other memory, and only if it is given a bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,8 @@ class CellGroup:
         for folder in self._folders:
             folder.mkdir()
         (pids / "pids.max").write_text(str(processes))
+        with contextlib.suppress(OSError):  # version 2 counts it as memory, and has no such file
+            (memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(_SOCKETS_BYTES))
         if files is V2:
             (memory / "memory.oom.group").write_text("1")
         self.procs = tuple(os.open(folder / "cgroup.procs", os.O_WRONLY) for folder in sorted(self._folders))
