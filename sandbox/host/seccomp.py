@@ -60,7 +60,7 @@ def _fill(
         _rule(library, context, _ALLOW, name)
     for name in sorted(absent):
         _rule(library, context, _ERRNO | errno.ENOSYS, name)
-    for rule in policy["allow_if"]:
+    for rule in [rule for rule in policy["allow_if"] if rule["call"] not in absent]:
         _rule(library, context, _ALLOW, rule["call"], *map(_compare, rule["when"]))
 
 

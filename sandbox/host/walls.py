@@ -24,8 +24,9 @@ def walls_for(config: SandboxConfig, *, own_uids: bool, counted: bool) -> dict[s
             "FSIZE": cell.file_bytes,
             "CORE": 1,  # not 0: that would still feed a core_pattern that is a pipe; 1 dumps nowhere
             "SIGPENDING": 1024,
-            "MEMLOCK": 1 << 20,
-            "MSGQUEUE": 1 << 20,
+            # Both are counted for all cells of a jail together too: what one takes is not there for the others.
+            "MEMLOCK": 64 << 10,
+            "MSGQUEUE": 0,
         },
         "filter": base64.b64encode(compile_policy(trace=False, counted=counted)).decode(),
         "trace_filter": base64.b64encode(compile_policy(trace=True, counted=counted)).decode(),
