@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,6 +63,8 @@ async def test_the_facts_of_a_cell(counted: Sandbox) -> None:
             "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
             "HOME": "/tmp",
             "LANG": "C.UTF-8",
+            "OPENBLAS_NUM_THREADS": str(min(8, os.cpu_count() or 1)),
+            "OMP_NUM_THREADS": str(min(8, os.cpu_count() or 1)),
         },
         "cwd": "/work",
         "files": ["main.py"],
