@@ -96,7 +96,7 @@ print(len(keep))
 async def test_a_limit_below_what_a_cell_needs_is_the_programs_loss_only(counted: Sandbox) -> None:
     """The group is used again: its next cell must find room to get warm in."""
     for _ in range(12):
-        small = await run(counted, "print(bytearray(b'x') * (16 << 20))", limits={"memory_bytes": MIB})
+        small = await run(counted, "x = bytearray(b'x') * (16 << 20)\nwhile True: pass", limits={"memory_bytes": MIB})
         assert ending_of(small) == Ending.MEMORY
 
     assert ending_of(await run(counted, "print(1)")) == Ending.OK
