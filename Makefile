@@ -27,7 +27,8 @@ setup-dev: python
 	@exec $(BOOTSTRAP) --dev --environment --die-with-parent $$PPID
 
 test: setup-dev ## The whole suite, against real Valkey and real nsjail
-	@"$(BIN)/python" -m pytest $(PYTEST_ARGS)
+	@root=$$(mktemp -d) && trap 'rm -rf "$$root"' EXIT && \
+		PYTEST_DEBUG_TEMPROOT="$$root" "$(BIN)/python" -m pytest $(PYTEST_ARGS)
 
 lint: setup-dev ## Style and the arrows between rooms
 	@"$(BIN)/ruff" check .
