@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sandbox.errors import JailFailed
 from sandbox.guest import protocol
@@ -97,7 +97,8 @@ class Cell:
                 self._send(spec, live=on_output is not None)
                 self._feed.start(spec.stdin)
             await self._done
-            return self._report(spec, time.perf_counter() - started)
+            wall_s = time.perf_counter() - started
+            return self._report(spec, wall_s, await self._files(spec))
         finally:
             timer.cancel()
             self.kill()
@@ -236,7 +237,7 @@ class Cell:
             self._rest_of_job.start(frame[sent:])
         self._job_sent = True
 
-    def _report(self, spec: RunSpec, wall_s: float) -> RunReport:
+    def _report(self, spec: RunSpec, wall_s: float, files: dict[str, bytes]) -> RunReport:
         assert self._exit is not None  # noqa: S101  `_done` is set only then
         if not self._took_job and not self._starved:
             raise JailFailed("the cell broke before it took the job")
@@ -253,7 +254,7 @@ class Cell:
             stderr=self._err.data,
             stdout_truncated=self._out.truncated,
             stderr_truncated=self._err.truncated,
-            files=self._files(spec),
+            files=files,
             usage=Usage(
                 wall_s=wall_s,
                 cpu_s=max(0.0, self._exit.cpu_s - self._prepared_s),
@@ -261,11 +262,15 @@ class Cell:
             ),
         )
 
-    def _files(self, spec: RunSpec) -> dict[str, bytes]:
-        if self._directory < 0:
+    async def _files(self, spec: RunSpec) -> dict[str, bytes]:
+        """Collect in a thread: what a hostile program left takes its time. The thread owns the directory."""
+        directory, self._directory = self._directory, -1
+        if directory < 0:
             return {}
+        work = asyncio.ensure_future(asyncio.to_thread(_collect, directory, spec))
+        work.add_done_callback(_mark_retrieved)
         try:
-            return collect(self._directory, spec.outputs, spec.limits)
+            return await asyncio.shield(work)
         except OSError as error:
             raise JailFailed("the cell sent what is not a directory") from error
 
@@ -290,6 +295,13 @@ def _cpu_exceeded(code: int, cpu_s: float, limit_s: float | None) -> bool:
     return limit_s is not None and code in (-signal.SIGXCPU, -signal.SIGKILL) and cpu_s > limit_s / 2
 
 
+def _collect(directory: int, spec: RunSpec) -> dict[str, bytes]:
+    try:
+        return collect(directory, spec.outputs, spec.limits)
+    finally:
+        os.close(directory)
+
+
 def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:
     limits = spec.limits
     rlimits = {} if limits.cpu_s is None else {"CPU": math.ceil(limits.cpu_s)}
@@ -308,7 +320,7 @@ def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:
     return protocol.pack_job(header, [spec.code.encode(), *spec.files.values()])
 
 
-def _mark_retrieved(future: asyncio.Future[None]) -> None:
+def _mark_retrieved(future: asyncio.Future[Any]) -> None:
     # A discarded cell's failure is nobody's news; do not let the loop log it as forgotten.
     if not future.cancelled():
         future.exception()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
 
 _DEPTH = 32
 _ENTRIES = 20_000
-_WILD = {"*": "[^/]*", "?": "[^/]"}
+_MOST_S = 1.0
 _NOFOLLOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def collect(directory: int, globs: Sequence[str], limits: Limits) -> dict[str, bytes]:
     """Path -> content of the regular files below `directory` that match any of `globs`.
 
-    Stops at `limits.files_count` files and leaves out what does not fit into `limits.files_bytes` any more.
+    Leaves out what does not fit into `limits`; stops after `_ENTRIES` names or `_MOST_S` seconds. For a thread: blocks.
     `*` and `?` stay within one part of a path, `**` spans any number of parts.
     """
     pattern = re.compile("|".join(_regex(glob) for glob in globs))
     found: dict[str, bytes] = {}
-    room = limits.files_bytes
+    room, until = limits.files_bytes, time.monotonic() + _MOST_S
     for path, fd in _walk(directory, "", _DEPTH, iter(range(_ENTRIES))):
         with os.fdopen(fd, "rb") as file:
             # The size first: a thousand links to one file that does not fit must not be read a thousand times.
@@ -37,20 +38,45 @@ def collect(directory: int, globs: Sequence[str], limits: Limits) -> dict[str, b
             if fits and pattern.fullmatch(path):
                 found[path] = file.read(room)
                 room -= len(found[path])
+        if time.monotonic() > until:
+            break
     return found
 
 
 def _regex(glob: str) -> str:
-    parts = [r"(?:[^/]+/)*" if part == "**" else _part(part) + "/" for part in glob.split("/")]
-    text = "".join(parts)
-    return text + "[^/]+" if glob.endswith("**") else text.removesuffix("/")
+    groups = [""]
+    for part in glob.split("/"):
+        if part == "**":
+            groups.append("")
+        else:
+            groups[-1] += _part(part) + "/"
+    groups[-1] = groups[-1].removesuffix("/") or "[^/]+"
+    return _with_gaps(groups, "(?:[^/]+/)")
 
 
 def _part(glob: str) -> str:
-    pieces = re.split(r"(\*|\?|\[[^\]]+\])", glob)
-    return "".join(
-        _WILD.get(p) or (_class(p) if p.startswith("[") and p.endswith("]") else re.escape(p)) for p in pieces
-    )
+    chunks = [""]
+    for piece in re.split(r"(\*|\?|\[[^\]]+\])", glob):
+        if piece == "*":
+            chunks.append("")
+        elif piece == "?":
+            chunks[-1] += "[^/]"
+        else:
+            chunks[-1] += _class(piece) if piece.startswith("[") and piece.endswith("]") else re.escape(piece)
+    return _with_gaps(chunks, "[^/]")
+
+
+def _with_gaps(pieces: list[str], gap: str) -> str:
+    """The pieces in order, between any two any number of gaps.
+
+    All but the last stay where they fit first (atomic groups): that loses no match, and without it a glob and a
+    name with many stars and many letters take longer than the age of the universe.
+    """
+    first, *others = pieces
+    if not others:
+        return first
+    *middle, last = others
+    return first + "".join(f"(?>{gap}*?{piece})" for piece in middle if piece) + f"{gap}*{last}"
 
 
 def _class(text: str) -> str:
@@ -77,9 +103,11 @@ def _walk(directory: int, prefix: str, depth: int, budget: Iterator[int]) -> Ite
         if stat.S_ISREG(mode):
             yield prefix + name, fd
             continue
-        if stat.S_ISDIR(mode) and depth:
-            yield from _walk(fd, f"{prefix}{name}/", depth - 1, budget)
-        os.close(fd)
+        try:
+            if stat.S_ISDIR(mode) and depth:
+                yield from _walk(fd, f"{prefix}{name}/", depth - 1, budget)
+        finally:
+            os.close(fd)
 
 
 def _names(directory: int) -> Iterable[str]:
