@@ -115,7 +115,7 @@ class Sandbox:
 
     def _pool(self, tier: Tier, wanted: int) -> Pool:
         async def boot() -> Jail:
-            folder = self.config.run_dir / f"{tier.name}-{next(self._folders)}"
+            folder = self.config.run_dir.absolute() / f"{tier.name}-{next(self._folders)}"
             counted = self.hierarchy is not None
             walls: dict[str, Any] = walls_for(self.config, own_uids=self._own_uids, counted=counted)
             return await Jail.start(folder, self.environment, tier, walls, timeout_s=self.config.boot_timeout_s)
