@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _ENVIRONMENTS = CHECKOUT / "sandbox" / "environments"
-_PARTS = ("venv", "environments", "cache", "pycache", "tmp", "run", "token", "setup.log")
+_PARTS = ("venv", "environments", "tools", "cache", "pycache", "tmp", "run", "token", "setup.log")
 
 
 class BootstrapError(Exception):
