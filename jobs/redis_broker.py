@@ -106,7 +106,7 @@ class RedisSubmitter(_RedisGauges):
             notices: Any = await self._redis.mget([self._keys.worker(known.decode()) for known in ids])
             if gone := [known for known, notice in zip(ids, notices, strict=True) if notice is None]:
                 await self._redis.srem(self._keys.workers, *gone)
-        return [wire.decode_worker(notice) for notice in notices if notice is not None]
+        return [worker for notice in notices if notice is not None and (worker := _worker(notice))]
 
     def _record_ttl_s(self, job: Job) -> int:
         if not job.keep_result:
@@ -280,6 +280,13 @@ def _delivery(row: Row) -> Delivery:
     except (KeyError, ValueError) as error:
         raise WireError(f"not an entry of ours: {error}") from error
     return Delivery(job=wire.decode_job(data), lane=row.lane, entry_id=row.entry_id, attempt=earlier + row.times)
+
+
+def _worker(notice: bytes) -> WorkerInfo | None:
+    """The worker of a notice; None for one that we cannot read, which must not hide the others."""
+    with suppress(WireError):
+        return wire.decode_worker(notice)
+    return None
 
 
 def _lane_stats(waiting: int, running: int, age_ms: int) -> LaneStats:

@@ -26,6 +26,8 @@ _job = msgspec.msgpack.Decoder(Job)
 _result = msgspec.msgpack.Decoder(JobResult)
 _output = msgspec.msgpack.Decoder(Output)
 _worker = msgspec.json.Decoder(WorkerInfo)
+# msgspec's messages name fields and types, never their content.
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def encode(value: Job | JobResult | Output) -> bytes:
@@ -60,7 +62,7 @@ def decode_worker(data: bytes) -> WorkerInfo:
     """Raise WireError unless the bytes are a worker's notice."""
     try:
         return _worker.decode(data)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise WireError(str(error)) from error
 
 
@@ -70,6 +72,5 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], data: bytes) -> T:
         if version != WIRE_VERSION:
             raise WireError(f"wire version {version}, this process knows {WIRE_VERSION}")
         return decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # msgspec's messages name fields and types, never their content.
+    except _UNREADABLE as error:
         raise WireError(str(error)) from error

@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from jobs import keys, redis_broker, tail, wire
 from jobs.connect import connect
 from jobs.errors import BrokerUnavailable
-from jobs.model import Finish, JobState, Lane, Submission
+from jobs.model import Finish, JobState, Lane, Submission, WorkerInfo
 from jobs.redis_broker import RedisSubmitter
 from jobs.settings import BrokerSettings
 
@@ -202,6 +202,15 @@ async def test_only_gone_workers_that_hold_nothing_are_forgotten(redis_rig, valk
 
     assert [consumer["name"] for consumer in valkey.client.xinfo_consumers(SINGLE, "workers")] == [b"holds"]
     assert valkey.client.xpending(SINGLE, "workers")["pending"] == 1
+
+
+async def test_a_notice_that_nobody_can_read_hides_no_other_worker(redis_rig, valkey):
+    info = WorkerInfo(id="known", slots=2, environments=("default",), started_at=1.0)
+    for name in ("newer", "known"):
+        await redis_rig.worker(name).announce(info)
+    valkey.client.set("{contract}:worker:newer", b'{"id": ' + b"[" * 100_000)
+
+    assert await redis_rig.submitter.workers() == [info]
 
 
 async def test_an_inbox_does_not_grow_with_what_it_has_read(redis_rig, valkey, make_job, result_of):
