@@ -10,6 +10,7 @@ import asyncio
 import itertools
 import os
 import re
+import resource
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w., \t]*)", re.MULTILINE)
 _SPARE = 4
 """Slots beyond running and warm cells: for cells whose last process is still dying."""
+_OPEN_FILES = 1 << 16
 _serial = itertools.count()
 
 
@@ -48,6 +50,7 @@ class Sandbox:
 
     async def __aenter__(self) -> Self:
         """Boot every tier. Raises SandboxUnavailable: the machine cannot jail, or a preload failed."""
+        _allow_open_files()
         self.config.run_dir.mkdir(parents=True, exist_ok=True)
         if self.hierarchy is not None:
             self.hierarchy.sweep()
@@ -121,3 +124,14 @@ class Sandbox:
             return await Jail.start(folder, self.environment, tier, walls, timeout_s=self.config.boot_timeout_s)
 
         return Pool(tier.name, wanted=wanted, slots=self._slots, config=self.config, boot=boot)
+
+
+def _allow_open_files() -> None:
+    """Raise this process's bound of descriptors, and so its jails': more than its programs may hold in flight.
+
+    For an ordinary user those count as this process's own; over its bound it could send no cell its pipes.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

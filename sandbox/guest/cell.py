@@ -35,6 +35,8 @@ class Walls:
     """Mount options of the cell's one tmpfs: size and inodes."""
     rlimits: list[tuple[int, int]]
     """(RLIMIT_ number, hard and soft value)."""
+    open_files: int
+    """Bound of a program's descriptors; see `program.prepare`."""
     filter: linux.SeccompFilter
     trace_filter: linux.SeccompFilter
     """For cells that may trace their own children (`strace`)."""
@@ -83,7 +85,7 @@ def live(seat: Seat, walls: Walls) -> program.Job:
         channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
         os._exit(1)
     header, blobs = _receive(channel)
-    return program.Job(header, blobs, channel, walls.python)
+    return program.Job(header, blobs, channel, walls.python, walls.open_files)
 
 
 def _join(cgroups: list[int]) -> None:

@@ -35,6 +35,7 @@ class Job:
     blobs: list[bytes]
     channel: socket.socket
     python: str
+    open_files: int
 
 
 def pose() -> None:
@@ -51,6 +52,7 @@ def prepare(job: Job) -> main.Program:
     if header["outputs"]:
         _send_directory(job.channel)
     job.channel.close()
+    _bound_open_files(job.open_files)
     if header["merge_streams"]:
         os.dup2(1, 2)
     for name, value in header["rlimits"].items():
@@ -108,6 +110,14 @@ def _send_directory(channel: socket.socket) -> None:
     fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
     socket.send_fds(channel, [protocol.DIRECTORY], [fd])
     os.close(fd)
+
+
+def _bound_open_files(count: int) -> None:
+    # Not before the directory is sent: descriptors in flight are counted for all processes of a user of the machine,
+    # and who has a low bound may send none while another program keeps as many in flight.
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    count = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
 
 
 def _lower(limit: int, value: int) -> None:

@@ -27,14 +27,17 @@ _ETC = (
     "timezone",
     "mime.types",
     "os-release",
+    "protocols",
+    "services",
     "fonts",
 )
-_UIDS = range(10000, 11024)
+_USERS = {10000: "eval"} | {uid: f"eval{uid}" for uid in range(10001, 11024)}
+"""One name each: who looks his own name up must find himself."""
 _ETC_TEXTS = {
     "passwd": "root:x:0:0:root:/:/bin/false\n"
-    + "".join(f"eval:x:{uid}:{uid}::/tmp:/bin/sh\n" for uid in _UIDS)
+    + "".join(f"{name}:x:{uid}:{uid}::/tmp:/bin/sh\n" for uid, name in _USERS.items())
     + "nobody:x:65534:65534:nobody:/:/bin/false\n",
-    "group": "root:x:0:\n" + "".join(f"eval:x:{uid}:\n" for uid in _UIDS) + "nogroup:x:65534:\n",
+    "group": "root:x:0:\n" + "".join(f"{name}:x:{uid}:\n" for uid, name in _USERS.items()) + "nogroup:x:65534:\n",
     "hosts": "127.0.0.1 localhost evalpool\n::1 localhost\n",
     "hostname": "evalpool\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",

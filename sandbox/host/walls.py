@@ -20,7 +20,6 @@ def walls_for(config: SandboxConfig, *, own_uids: bool, counted: bool) -> dict[s
         "tmpfs": f"size={cell.disk_bytes},nr_inodes={cell.inodes}",
         "rlimits": {
             "NPROC": cell.processes,
-            "NOFILE": cell.open_files,
             "FSIZE": cell.file_bytes,
             "CORE": 1,  # not 0: that would still feed a core_pattern that is a pipe; 1 dumps nowhere
             "SIGPENDING": 1024,
@@ -28,6 +27,7 @@ def walls_for(config: SandboxConfig, *, own_uids: bool, counted: bool) -> dict[s
             "MEMLOCK": 64 << 10,
             "MSGQUEUE": 0,
         },
+        "open_files": cell.open_files,
         "filter": base64.b64encode(compile_policy(trace=False, counted=counted)).decode(),
         "trace_filter": base64.b64encode(compile_policy(trace=True, counted=counted)).decode(),
         "python": PYTHON,

@@ -33,6 +33,12 @@ print(json.dumps({
     "core": resource.getrlimit(resource.RLIMIT_CORE), "argv": sys.argv, "path": sys.path[0],
 }))
 """
+LOOKUPS = """
+import grp, os, pwd, socket
+me, group = pwd.getpwuid(os.getuid()), grp.getgrgid(os.getgid())
+print(pwd.getpwnam(me.pw_name) == me, grp.getgrnam(group.gr_name) == group)
+print(socket.getservbyport(socket.getservbyname("https")), socket.getprotobyname("udp"))
+"""
 DEVICES = ["fd", "full", "null", "random", "shm", "stderr", "stdin", "stdout", "urandom", "zero"]
 
 
@@ -196,3 +202,7 @@ LIBRARIES = {
 @pytest.mark.parametrize("code", LIBRARIES.values(), ids=LIBRARIES)
 async def test_what_programs_use_works_behind_the_wall(code: str, counted: Sandbox) -> None:
     assert await run(counted, code) == b"[1, 2]\n"
+
+
+async def test_a_program_finds_its_own_name_and_those_of_services(counted: Sandbox) -> None:
+    assert await run(counted, LOOKUPS) == b"True True\nhttps 17\n"

@@ -150,6 +150,29 @@ async def test_a_fork_bomb_is_felt_by_no_neighbour(counted: Sandbox) -> None:
     assert [ending_of(report) for report in await asyncio.gather(*bombs)] == [Ending.OK, Ending.OK]
 
 
+IN_FLIGHT = """
+import os, socket, time
+keep = []
+try:
+    while True:
+        keep.append(socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM))
+        socket.send_fds(keep[-1][0], [b"x"], [0] * 250)
+except OSError as error:
+    print(error.strerror, flush=True)
+time.sleep(1)
+"""
+
+
+async def test_descriptors_in_flight_of_one_keep_no_files_of_another(counted: Sandbox) -> None:
+    """They are counted per user of the machine, not per cell."""
+    hogs = [asyncio.create_task(run(counted, IN_FLIGHT)) for _ in range(3)]
+    await asyncio.sleep(0.3)
+    neighbour = await counted.run(RunSpec(code="open('x', 'w').write('1')", outputs=("x",)))
+
+    assert (neighbour.exit_code, neighbour.files) == (0, {"x": b"1"})
+    assert {hog.stdout for hog in await asyncio.gather(*hogs)} == {b"Too many references: cannot splice\n"}
+
+
 OWN_LIMITS = {
     "open files": "import os\nwhile True: os.dup(0)",
     "file size": "open('/tmp/x', 'wb').truncate(65 << 20)",
