@@ -208,7 +208,7 @@ async def test_a_notice_that_nobody_can_read_hides_no_other_worker(redis_rig, va
     info = WorkerInfo(id="known", slots=2, environments=("default",), started_at=1.0)
     for name in ("newer", "known"):
         await redis_rig.worker(name).announce(info)
-    valkey.client.set("{contract}:worker:newer", b'{"id": ' + b"[" * 100_000)
+    valkey.client.set("{contract}:worker:newer", b'{"id": ' + b"[" * 100_000, ex=5)
 
     assert await redis_rig.submitter.workers() == [info]
 
