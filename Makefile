@@ -8,6 +8,8 @@ PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 BOOTSTRAP := "$(PYTHON)" -m evalctl.bootstrap "$(STATE)"
 NO_PYTHON := evalpool: no Python 3.11 or newer found on PATH; install one (apt install python3 python3-venv)
 PYTEST_ARGS ?=
+# Tests wait more than they compute, so more processes than processors; JOBS=0 runs them in one, in order.
+JOBS ?= 3
 
 export EVAL_STATE_DIR := $(STATE)
 # Bytecode, like everything else that is not source, stays in the state folder.
@@ -28,7 +30,7 @@ setup-dev: python
 
 test: setup-dev ## The whole suite, against real Valkey and real nsjail
 	@root=$$(mktemp -d) && trap 'rm -rf "$$root"' EXIT && \
-		PYTEST_DEBUG_TEMPROOT="$$root" "$(BIN)/python" -m pytest $(PYTEST_ARGS)
+		PYTEST_DEBUG_TEMPROOT="$$root" "$(BIN)/python" -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
 
 lint: setup-dev ## Style and the arrows between rooms
 	@"$(BIN)/ruff" check .
