@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CALLER = "evalpool.caller"
 """Scope key: the digest that stands for who asks."""
+PROGRAM_S = "evalpool.program_s"
+"""Scope key of a single eval that came to its verdict: seconds that its program took."""
 _PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -58,7 +60,10 @@ class Edge:
         finally:
             metrics.IN_FLIGHT.dec()
             route = getattr(scope.get("route"), "path", "other")
-            metrics.request_seconds(route, status // 100).observe(self._clock() - started)
+            took_s = self._clock() - started
+            metrics.request_seconds(route, status // 100).observe(took_s)
+            if (program_s := scope.get(PROGRAM_S)) is not None:
+                metrics.OVERHEAD_SECONDS.observe(max(0.0, took_s - program_s))
 
     def _enter(self, scope: Scope) -> None:
         path = scope["path"]

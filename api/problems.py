@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import errors
+from api import errors, metrics
 from jobs.errors import BrokerUnavailable, LaneFull, WireError
 from jobs.model import JobResult, Reason
 
@@ -73,7 +73,8 @@ def line(problem: Problem) -> str:
 
 
 def response(problem: Problem, *, as_text: bool = False) -> Response:
-    """Make the problem an HTTP answer."""
+    """Make the problem an HTTP answer, and count it."""
+    metrics.problems(problem.slug).inc()
     headers = dict(problem.headers)
     if problem.retry_after_s is not None:
         headers["retry-after"] = str(problem.retry_after_s)

@@ -40,6 +40,9 @@ class Gauges(Protocol):
     async def depth(self, lane: Lane) -> int:
         """Jobs in the lane: waiting and running."""
 
+    async def dead_letters(self) -> int:
+        """Jobs in the dead-letter stream."""
+
 
 class Submitter(Gauges, Protocol):
     """The half that api processes use."""

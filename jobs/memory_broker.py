@@ -106,6 +106,9 @@ class MemoryBroker:
     async def depth(self, lane: Lane) -> int:
         return len(self.lanes[lane])
 
+    async def dead_letters(self) -> int:
+        return len(self.dead)
+
     async def lane_stats(self) -> Mapping[Lane, LaneStats]:
         return {lane: self._stats(list(entries.values())) for lane, entries in self.lanes.items()}
 
@@ -183,6 +186,7 @@ class MemoryWorkerBroker:
         self._broker, self._name = broker, name
         self._held: set[str] = set()
         self.ping, self.depth, self.lane_stats = broker.ping, broker.depth, broker.lane_stats
+        self.dead_letters = broker.dead_letters
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
         until = time.monotonic() + wait_s

@@ -61,6 +61,10 @@ class _RedisGauges:
         with redis_errors():
             return await self._redis.xlen(self._keys.lane(lane))
 
+    async def dead_letters(self) -> int:
+        with redis_errors():
+            return await self._redis.xlen(self._keys.dead)
+
 
 class RedisSubmitter(_RedisGauges):
     """Implements `Submitter`."""

@@ -90,7 +90,11 @@ class Sandbox:
         pool = self._pools[self._tier(spec.code)]
         async with self._busy:
             cell, warm = await pool.acquire(trace=spec.strace)
-            report = await cell.run(spec, on_output)
+            try:
+                report = await cell.run(spec, on_output)
+            except JailFailed:
+                pool.stats.cells_broken += 1
+                raise
         return replace(report, warm=warm, tier=pool.name)
 
     async def prove(self) -> None:

@@ -63,9 +63,7 @@ class Consumer:
     @property
     def free(self) -> int:
         """Jobs that may start now."""
-        grown_by = time.monotonic() - _YOUNG_S
-        young = sum(running.started_at > grown_by for running in self._running.values())
-        return max(0, min(self._slots - len(self._running), self._starts - young))
+        return self._free(self._young())
 
     @property
     def deliveries(self) -> Collection[Delivery]:
@@ -119,6 +117,7 @@ class Consumer:
         """
         give_up_at = time.monotonic() + patience_s
         self.draining = True
+        self._metrics.draining()
         self._room.set()
         # What the last lease brings in while it ends is part of the drain.
         await asyncio.wait({consuming}, timeout=_LAST_LEASE_S)
@@ -128,6 +127,13 @@ class Consumer:
         giving_back = asyncio.create_task(self._give_back())
         await asyncio.wait({giving_back}, timeout=_GIVE_BACK_S)
         await tail.stop(giving_back)
+
+    def _young(self) -> int:
+        grown_by = time.monotonic() - _YOUNG_S
+        return sum(running.started_at > grown_by for running in self._running.values())
+
+    def _free(self, young: int) -> int:
+        return max(0, min(self._slots - len(self._running), self._starts - young))
 
     async def _give_back(self) -> None:
         unfinished = list(self._running.values())
@@ -180,8 +186,9 @@ class Consumer:
             return
 
     def _settle(self) -> None:
-        self._metrics.busy(len(self._running))
-        if self.free or self.draining:
+        young = self._young()
+        self._metrics.busy(len(self._running), young=young)
+        if self._free(young) or self.draining:
             self._room.set()
         else:
             self._room.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from jobs.errors import BrokerUnavailable
@@ -39,9 +40,15 @@ async def reclaim(broker: WorkerBroker, consumer: Consumer, *, lease_s: float) -
     await _every(lease_s / 5, step)
 
 
-async def announce(broker: WorkerBroker, info: WorkerInfo) -> None:
-    """Say that this worker lives and is ready."""
-    await _every(1.0, lambda: broker.announce(info))
+async def announce(broker: WorkerBroker, info: WorkerInfo, took: Callable[[float], None]) -> None:
+    """Say that this worker lives and is ready; `took` hears how long each round trip was, in seconds."""
+
+    async def step() -> None:
+        began = time.perf_counter()
+        await broker.announce(info)
+        took(time.perf_counter() - began)
+
+    await _every(1.0, step)
 
 
 async def hear_cancellations(broker: WorkerBroker, consumer: Consumer) -> None:

@@ -39,7 +39,7 @@ async def serve(settings: WorkerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    metrics = WorkerMetrics(settings.slots)
+    metrics = WorkerMetrics(slots=settings.slots, starts=settings.starts)
     with own_folder(settings.state_dir.absolute() / "run", worker_id) as folder:
         async with _sandbox(settings, folder) as sandbox:
             if isinstance(sandbox, Sandbox):
@@ -94,7 +94,7 @@ async def _work(
                 door.serve(),
             )
         ]
-        announcing = group.create_task(leases.announce(broker, info))
+        announcing = group.create_task(leases.announce(broker, info, metrics.redis_round_trip))
         log.info("worker ready", extra={"event": "worker_ready", "worker": worker_id, "slots": settings.slots})
         await stop.wait()
         log.info("worker drains", extra={"event": "worker_drains", "worker": worker_id})

@@ -9,9 +9,9 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from api import problems, streaming, waiting
+from api import metrics, problems, streaming, waiting
 from api.convert import job_of, job_of_text, new_id, response_of
-from api.edge import report
+from api.edge import PROGRAM_S, report
 from api.errors import JobFailed, NoReply
 from api.openapi import DirectRoute, also_events, answers, body
 from api.parse import parse, read_body
@@ -117,7 +117,7 @@ class Evals:
         except ClientDisconnect:
             await self._submitter.cancel(job.id)
             raise
-        return await self._concluded(job, result)
+        return await self._concluded(job, result, request)
 
     async def _streamed(self, job: Job, request: Request, started: float) -> Response:
         """Submit; the answer waits. Raises what submitting raises."""
@@ -132,7 +132,7 @@ class Evals:
         try:
             async for events in feed.events(future, request.receive, timeout_s=_timeout_s(job)):
                 yield events
-            result = await self._concluded(job, waiting.settled(future))
+            result = await self._concluded(job, waiting.settled(future), request)
             yield feed.rest(result) + streaming.event("result", _json(result, started))
         except ClientDisconnect:
             await self._submitter.cancel(job.id)
@@ -140,6 +140,7 @@ class Evals:
             problem = problems.problem_of(error)
             if problem.status == 500:  # noqa: PLR2004
                 report(request.scope, error)
+            metrics.problems(problem.slug).inc()
             yield streaming.event("error", msgspec.json.encode(problems.document(problem)))
         finally:
             future.cancel()
@@ -151,7 +152,7 @@ class Evals:
             future.cancel()
             raise
 
-    async def _concluded(self, job: Job, result: JobResult | None) -> JobResult:
+    async def _concluded(self, job: Job, result: JobResult | None, request: Request) -> JobResult:
         """Conclude a wait that is over; a lost reply is looked up. Raises JobFailed, NoReply."""
         result = result or await self._submitter.result(job.id)
         if result is None:
@@ -159,6 +160,7 @@ class Evals:
             raise NoReply(job.id)
         if result.status is Status.INTERNAL:
             raise JobFailed(result)
+        request.scope[PROGRAM_S] = result.wall_ms / 1000
         return result
 
 

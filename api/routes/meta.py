@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,12 @@ class Meta:
     async def metrics(self, _: Request) -> Response:
         """Lane gauges are asked for now; without Redis the scrape still works and says so."""
         try:
+            began = time.perf_counter()
+            await self._submitter.ping()
+            metrics.REDIS_SECONDS.observe(time.perf_counter() - began)
             metrics.show_lanes(await self._submitter.lane_stats())
             metrics.WORKERS.set(len(await self._submitter.workers()))
+            metrics.DEAD.set(await self._submitter.dead_letters())
             metrics.BROKER_UP.set(1)
         except BrokerUnavailable:
             metrics.BROKER_UP.set(0)

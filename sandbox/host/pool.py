@@ -11,7 +11,7 @@ import itertools
 import logging
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.errors import JailFailed, SandboxError, SandboxUnavailable
@@ -39,10 +39,19 @@ class PoolStats:
     warm_hits: int = 0
     warm_misses: int = 0
     cells_stillborn: int = 0
+    """Never got warm."""
+    cells_idle: int = 0
+    """Died while they waited, warm, for a program."""
+    cells_broken: int = 0
+    """Failed under a program, which then needs another cell."""
     zygotes_died: int = 0
     zygotes_worn: int = 0
-    refill_s: deque[float] = field(default_factory=lambda: deque(maxlen=256))
-    """Fork to warm, the latest ones."""
+    """Replaced by age or number of cells."""
+    zygotes_unbooted: int = 0
+    """Could not boot; the next one is tried."""
+    refills: int = 0
+    refill_s: float = 0.0
+    """Fork to warm, all of them together."""
 
 
 class Pool:
@@ -168,7 +177,8 @@ class Pool:
             self._on_stillborn(cell)
             return
         self._stillborn = 0
-        self.stats.refill_s.append(time.perf_counter() - ordered_at)
+        self.stats.refills += 1
+        self.stats.refill_s += time.perf_counter() - ordered_at
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -194,6 +204,7 @@ class Pool:
     def _on_gone(self, cell: Cell) -> None:
         if cell in self._warm:  # died while it waited
             self._warm.remove(cell)
+            self.stats.cells_idle += 1
         self._slots.give(cell.slot)
         self._refill()
 
@@ -224,6 +235,7 @@ class Pool:
                 try:
                     jail = await self._boot()
                 except SandboxError as error:
+                    self.stats.zygotes_unbooted += 1
                     log.exception("no zygote", extra={"event": "zygote_failed", "tier": self.name, "why": str(error)})
                     continue
                 old, self._jail = self._jail, None

@@ -186,6 +186,7 @@ async def test_a_job_that_kills_its_workers_is_dead_lettered_and_its_caller_told
 
         assert verdict == await asyncio.wait_for(future, 2)
         assert [(job.id, "3 workers died")] == await rig.dead()
+        assert await rig.submitter.dead_letters() == 1
         assert await rig.submitter.depth(Lane.SINGLE) == 0
 
 

@@ -134,6 +134,9 @@ class FakeBroker:
     async def depth(self, lane: Lane) -> int:  # noqa: ARG002
         return 9
 
+    async def dead_letters(self) -> int:
+        return 3
+
 
 class ListeningServer(Server):
     """The real server; tells its port once it listens."""

@@ -101,6 +101,32 @@ async def test_requests_are_measured_by_route_and_class_with_an_edge_at_the_targ
     assert not [name for name, _ in after if name.endswith("_created")]
 
 
+async def test_what_the_service_adds_to_a_program_is_measured_for_single_evals_that_ran(
+    client: httpx2.AsyncClient,
+) -> None:
+    before = await samples(client)
+    await client.post("/v1/eval", json={"code": "1"})
+    await client.post("/", json={"code": "1"})
+    await client.post("/v1/eval", json={})
+    after = await samples(client)
+    count, total = "evalpool_overhead_seconds_count", "evalpool_overhead_seconds_sum"
+
+    assert after[count, ()] - before[count, ()] == 2
+    assert after[total, ()] - before[total, ()] >= 0
+    assert ("evalpool_overhead_seconds_bucket", ("0.1",)) in after
+
+
+async def test_problems_are_counted_by_kind(client: httpx2.AsyncClient) -> None:
+    before = await samples(client)
+    await client.post("/v1/eval", json={})
+    await client.get("/v1/jobs/nope")
+    after = await samples(client)
+
+    for slug in ("invalid-request", "unknown-job"):
+        key = ("evalpool_problems_total", (slug,))
+        assert after[key] - before.get(key, 0) == 1, slug
+
+
 async def test_lanes_are_asked_for_at_the_scrape_and_redis_may_be_away(
     client: httpx2.AsyncClient, broker: FakeBroker
 ) -> None:
@@ -114,7 +140,9 @@ async def test_lanes_are_asked_for_at_the_scrape_and_redis_may_be_away(
         up["evalpool_lane_oldest_seconds", ("single",)],
         up["evalpool_workers", ()],
         up["evalpool_broker_up", ()],
-    ] == [7, 2, 0.25, 2, 1]
+        up["evalpool_dead_letter_jobs", ()],
+    ] == [7, 2, 0.25, 2, 1, 3]
+    assert up["evalpool_redis_round_trip_seconds_count", ()] >= 1
     assert down["evalpool_broker_up", ()] == 0
 
 
