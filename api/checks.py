@@ -46,6 +46,8 @@ def check(request: EvalRequest, bounds: ApiSettings) -> None:
         errors += _arguments(request.args, request.env)
     if request.outputs:
         errors += _outputs(request.outputs)
+    if request.display and not request.interpreter_mode:
+        errors.append(FieldError("display", "needs interpreter_mode"))
     if errors:
         raise InvalidRequest(errors)
 

@@ -19,6 +19,8 @@ _EXAMPLE_EVAL: dict[str, Any] = {
     "stdout_truncated": False,
     "stderr_truncated": False,
     "files": {},
+    "figures": [],
+    "display": [],
     "usage": {"wall_ms": 1.9, "cpu_ms": 1.1, "memory_bytes": 9437184},
     "timing": {"queue_ms": 0.4, "run_ms": 2.2, "total_ms": 3.1},
     "attempt": 1,
@@ -75,7 +77,13 @@ class EvalRequest(BaseModel):
         int | None, Field(description="Of the whole program: 16 MiB to 1 GiB; by default 256 MiB.")
     ] = None
     outputs: Annotated[list[str], Field(description="Globs of files to bring back.")] = Field(default_factory=list)
+    figures: Annotated[
+        bool, Field(description="Bring back matplotlib's figures, without the program's saving them.")
+    ] = False
     interpreter_mode: Annotated[bool, Field(description="Echo bare expressions, as the prompt does.")] = False
+    display: Annotated[
+        bool, Field(description="Bring back what `interpreter_mode` echoes, as text, HTML, images, ...")
+    ] = False
     strace: Annotated[bool, Field(description="Run under strace; its report is added to stderr.")] = False
 
 
@@ -110,6 +118,15 @@ class Timing(BaseModel):
     total_ms: float
 
 
+class Figure(BaseModel):
+    """A plot, as the program showed it or left it open."""
+
+    model_config = _shape(format="png", base64="iVBORw0KGgo=")
+
+    format: Literal["png"] = "png"
+    base64: str
+
+
 class EvalResponse(BaseModel):
     """A program that ran, whatever it did."""
 
@@ -124,6 +141,8 @@ class EvalResponse(BaseModel):
     stdout_truncated: bool
     stderr_truncated: bool
     files: dict[str, FileContent]
+    figures: list[Figure]
+    display: list[dict[str, str]]
     usage: Usage
     timing: Timing
     attempt: int

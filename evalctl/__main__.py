@@ -58,6 +58,7 @@ def run_command(
     ] = None,
     stdin: Annotated[Path | None, typer.Option(help="File that the program reads as stdin; - for ours.")] = None,
     output: Annotated[list[str] | None, typer.Option(metavar="GLOB", help="Bring back; repeatable.")] = None,
+    figures: Annotated[bool, typer.Option("--figures", help="Bring back plots, as figure-1.png and so on.")] = False,
     output_dir: Annotated[Path, typer.Option(help="Where files that come back are written.")] = Path(),
     environment: Annotated[str | None, typer.Option(help="Environment to run in.")] = None,
     strace: Annotated[bool, typer.Option("--strace", help="Append a report of system calls to stderr.")] = False,
@@ -73,6 +74,7 @@ def run_command(
             "files": run.files(file or []),
             "stdin": _text(stdin) if stdin else None,
             "outputs": output,
+            "figures": figures,
             "environment": environment,
             "strace": strace,
         }

@@ -112,7 +112,8 @@ def _finish(result: Result, *, as_json: bool, output_dir: Path) -> int:
             _note(f"{stream} was cut")
     if body.get("status") not in {"ok", "error"}:
         _note(" ".join(str(part) for part in (body.get("status"), body.get("message")) if part))
-    _save(body.get("files") or {}, output_dir)
+    figures = {f"figure-{number}.png": figure for number, figure in enumerate(body.get("figures") or [], 1)}
+    _save(figures | (body.get("files") or {}), output_dir)
     return exit_code(body)
 
 

@@ -91,6 +91,10 @@ class Job:
     """Store the result under the job's id (asynchronous jobs)."""
     stream: bool = False
     """Send `Output` to the inbox while the program runs."""
+    figures: bool = False
+    """Bring back what the program plots with matplotlib."""
+    display: bool = False
+    """Bring back the values that interpreter mode echoes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +123,10 @@ class JobResult:
     """Lease to result, in the worker."""
     attempt: int = 1
     warm: bool = False
+    figures: tuple[bytes, ...] = ()
+    """PNG images."""
+    display: tuple[Mapping[str, str], ...] = ()
+    """Of each value: MIME type -> text, or base64 of an image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,11 @@ class Limits:
     files_bytes: int = 16 << 20
     """Of all files brought back by `outputs` together."""
     files_count: int = 256
+    figures_bytes: int = 8 << 20
+    """Of all figures together, likewise the values of `display`."""
+    figures_count: int = 16
+    display_bytes: int = 4 << 20
+    display_count: int = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +42,11 @@ class RunSpec:
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
+    figures: bool = False
+    """Keep what the program plots with matplotlib, without its saving it."""
     interpreter_mode: bool = False
+    display: bool = False
+    """Keep the values that interpreter mode echoes, in every representation that they have."""
     strace: bool = False
     merge_streams: bool = False
     limits: Limits = field(default_factory=Limits)
@@ -69,6 +78,10 @@ class RunReport:
     stdout_truncated: bool = False
     stderr_truncated: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict)
+    figures: tuple[bytes, ...] = ()
+    """PNG images, in the order in which they were shown."""
+    display: tuple[Mapping[str, str], ...] = ()
+    """Of each value: MIME type -> text, or base64 of an image."""
     usage: Usage = field(default_factory=Usage)
     warm: bool = False
     """A warm cell was waiting for this run."""

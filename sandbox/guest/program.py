@@ -15,13 +15,14 @@ import sys
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from sandbox.guest import main, protocol
+from sandbox.guest import gallery, main, protocol
 from sandbox.guest.main import MAIN, WORK
 
 _START_ONLY = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_", "TZ")
 """Variables that are read when an interpreter or library starts; a running one would ignore them."""
-_ECHO = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.program import echo; echo()"
-"""Interpreter mode, in an interpreter of its own."""
+_START = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.program import start; start(%r)"
+"""What a plain `python3 main.py` cannot do, in an interpreter of its own."""
+_MODES = ("interpreter_mode", "figures", "display")
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Job:
 
     header: dict[str, Any]
     """"args", "env", "files" (paths), "interpreter_mode", "strace", "merge_streams", "live" (somebody reads along),
-    "outputs" (bool), "rlimits", "data_bytes" (private memory on top of what the cell has, None: no bound but the
-    cgroup's)."""
+    "outputs" (bool), "figures" and "display" (so many at most), "rlimits", "data_bytes" (private memory on top of
+    what the cell has, None: no bound but the cgroup's)."""
     blobs: list[bytes]
     channel: socket.socket
     python: str
@@ -49,8 +50,7 @@ def prepare(job: Job) -> main.Program:
     """Put the job's files in place, hang up on the host; what is left to do is `main.call`."""
     header = job.header
     _place(header["files"], job.blobs)
-    if header["outputs"]:
-        _send_directory(job.channel)
+    _send_folders(job.channel, header)
     job.channel.close()
     _bound_open_files(job.open_files)
     if header["merge_streams"]:
@@ -66,6 +66,7 @@ def prepare(job: Job) -> main.Program:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # as on a terminal
     sys.argv[1:] = header["args"]
     sys.orig_argv[2:] = header["args"]
+    gallery.install(header["figures"], header["display"])
     program = main.Program(job.blobs[0], header["interpreter_mode"])
     gc.freeze()  # our objects are not the program's to find, nor its collector's to look at
     return program
@@ -106,10 +107,15 @@ def _place(files: list[str], blobs: list[bytes]) -> None:
     sys.path_importer_cache.pop(WORK, None)
 
 
-def _send_directory(channel: socket.socket) -> None:
-    fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY)
-    socket.send_fds(channel, [protocol.DIRECTORY], [fd])
-    os.close(fd)
+def _send_folders(channel: socket.socket, header: dict[str, Any]) -> None:
+    """Send the folders that the host is to read when the program is dead, if any."""
+    fds = [os.open(".", os.O_RDONLY | os.O_DIRECTORY)] if header["outputs"] else []
+    if header["figures"] or header["display"]:
+        fds.append(gallery.make())
+    if fds:
+        socket.send_fds(channel, [protocol.FOLDERS], fds)
+    for fd in fds:
+        os.close(fd)
 
 
 def _bound_open_files(count: int) -> None:
@@ -156,19 +162,21 @@ def _importable(files: list[str]) -> set[str]:
     return modules
 
 
-def echo() -> NoReturn:
-    """Interpreter mode in this interpreter, started with `_ECHO` and the program's arguments."""
+def start(modes: dict[str, Any]) -> NoReturn:
+    """Run the program in this interpreter, which was started with `_START` and the program's arguments."""
     arguments = sys.argv[1:]
     main.pose()
     sys.argv += arguments
     sys.orig_argv += arguments
+    gallery.install(modes["figures"], modes["display"])
     with open(MAIN, "rb") as file:
         source = file.read()
-    main.leave(main.call(main.Program(source, interpreter_mode=True)))
+    main.leave(main.call(main.Program(source, modes["interpreter_mode"])))
 
 
 def _execute(python: str, header: dict[str, Any], environ: dict[str, str]) -> NoReturn:
-    script = ["-c", _ECHO] if header["interpreter_mode"] else [MAIN]
+    modes = {name: header[name] for name in _MODES}
+    script = ["-c", _START % (modes,)] if any(modes.values()) else [MAIN]
     command = ["python3", *(["-u"] if header["live"] else []), *script, *header["args"]]
     if not header["strace"]:
         os.execve(python, command, environ)

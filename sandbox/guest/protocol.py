@@ -18,7 +18,8 @@ memory that later cells inherit. It is closed in the cell before the program's f
     cell -> host     b"W" + its CPU time so far        isolated, rehearsed, waiting
     cell -> host     b"F" + text, then end of file          could not isolate itself
     host -> cell     JOB frame (see `pack_job`)             exactly one; end of file instead means: leave
-    cell -> host     b"D" + 1 descriptor                    working directory, only if the job asked for outputs
+    cell -> host     b"D" + 1 or 2 descriptors              folders to read at the end, only if the job asked for them:
+                                                            working directory (outputs), gallery (figures, display)
 
 Any other byte, and any silence past a deadline, kills the cell.
 """
@@ -29,7 +30,7 @@ import json
 import struct
 from typing import Any
 
-WARM, FAILED, DIRECTORY = b"W", b"F", b"D"
+WARM, FAILED, FOLDERS = b"W", b"F", b"D"
 PACKET_BYTES = 128 << 10
 """Bound of one control packet."""
 

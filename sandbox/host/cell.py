@@ -15,7 +15,7 @@ from sandbox.errors import JailFailed
 from sandbox.guest import protocol
 from sandbox.host.capture import Capture
 from sandbox.host.feed import Feed
-from sandbox.host.outputs import collect
+from sandbox.host.folders import Brought, read
 from sandbox.spec import RunReport, Usage
 
 if TYPE_CHECKING:
@@ -54,8 +54,9 @@ class Cell:
         self._despair_timer: asyncio.TimerHandle | None = None
         self._rest_of_job: Feed | None = None
         self._prepared_s = 0.0
-        self._directory = -1
-        self._is_used = self._job_sent = self._awaits_directory = self._is_gone = False
+        self._folders: list[int] = []
+        self._folders_due = 0
+        self._is_used = self._job_sent = self._is_gone = False
         self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False) -> None:
@@ -98,7 +99,7 @@ class Cell:
                 self._feed.start(spec.stdin)
             await self._done
             wall_s = time.perf_counter() - started
-            return self._report(spec, wall_s, await self._files(spec))
+            return self._report(spec, wall_s, await self._brought(spec))
         finally:
             timer.cancel()
             self.kill()
@@ -153,7 +154,7 @@ class Cell:
 
     def _hear(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._channel, 4096, 1)
+            data, fds, _, _ = socket.recv_fds(self._channel, 4096, 2)
         except BlockingIOError:
             return
         except OSError:
@@ -162,8 +163,8 @@ class Cell:
         if prepared_s is not None and not fds and not self.warm.done():
             self._prepared_s = prepared_s
             self.warm.set_result(None)
-        elif data == protocol.DIRECTORY and fds and self._awaits_directory:
-            self._directory, self._awaits_directory = fds[0], False
+        elif data == protocol.FOLDERS and fds and len(fds) == self._folders_due:
+            self._folders, self._folders_due = fds, 0
         else:
             for fd in fds:
                 os.close(fd)
@@ -226,7 +227,7 @@ class Cell:
             self.kill()
 
     def _send(self, spec: RunSpec, *, live: bool) -> None:
-        self._awaits_directory = bool(spec.outputs)
+        self._folders_due = bool(spec.outputs) + bool(spec.figures or spec.display)
         frame = _frame(spec, memory_limited=self._group is not None, live=live)
         try:
             sent = self._channel.send(frame)
@@ -237,7 +238,7 @@ class Cell:
             self._rest_of_job.start(frame[sent:])
         self._job_sent = True
 
-    def _report(self, spec: RunSpec, wall_s: float, files: dict[str, bytes]) -> RunReport:
+    def _report(self, spec: RunSpec, wall_s: float, brought: Brought) -> RunReport:
         assert self._exit is not None  # noqa: S101  `_done` is set only then
         if not self._took_job and not self._starved:
             raise JailFailed("the cell broke before it took the job")
@@ -254,7 +255,9 @@ class Cell:
             stderr=self._err.data,
             stdout_truncated=self._out.truncated,
             stderr_truncated=self._err.truncated,
-            files=files,
+            files=brought.files,
+            figures=brought.figures,
+            display=brought.display,
             usage=Usage(
                 wall_s=wall_s,
                 cpu_s=max(0.0, self._exit.cpu_s - self._prepared_s),
@@ -262,12 +265,12 @@ class Cell:
             ),
         )
 
-    async def _files(self, spec: RunSpec) -> dict[str, bytes]:
-        """Collect in a thread: what a hostile program left takes its time. The thread owns the directory."""
-        directory, self._directory = self._directory, -1
-        if directory < 0:
-            return {}
-        work = asyncio.ensure_future(asyncio.to_thread(_collect, directory, spec))
+    async def _brought(self, spec: RunSpec) -> Brought:
+        """Read in a thread: what a hostile program left takes its time. The thread owns the folders."""
+        folders, self._folders = self._folders, []
+        if not folders:
+            return Brought()
+        work = asyncio.ensure_future(asyncio.to_thread(_read, folders, spec))
         work.add_done_callback(_mark_retrieved)
         try:
             return await asyncio.shield(work)
@@ -283,9 +286,9 @@ class Cell:
             self._rest_of_job.close()
         self._out.close()
         self._err.close()
-        if self._directory >= 0:
-            os.close(self._directory)
-            self._directory = -1
+        for fd in self._folders:
+            os.close(fd)
+        self._folders = []
         self._rest()
 
 
@@ -295,11 +298,12 @@ def _cpu_exceeded(code: int, cpu_s: float, limit_s: float | None) -> bool:
     return limit_s is not None and code in (-signal.SIGXCPU, -signal.SIGKILL) and cpu_s > limit_s / 2
 
 
-def _collect(directory: int, spec: RunSpec) -> dict[str, bytes]:
+def _read(folders: list[int], spec: RunSpec) -> Brought:
     try:
-        return collect(directory, spec.outputs, spec.limits)
+        return read(folders, spec)
     finally:
-        os.close(directory)
+        for fd in folders:
+            os.close(fd)
 
 
 def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:
@@ -314,6 +318,8 @@ def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:
         "merge_streams": spec.merge_streams,
         "live": live,
         "outputs": bool(spec.outputs),
+        "figures": limits.figures_count if spec.figures else 0,
+        "display": limits.display_count if spec.display else 0,
         "rlimits": rlimits,
         "data_bytes": None if memory_limited else 2 * limits.memory_bytes + _RESERVED_BYTES,
     }

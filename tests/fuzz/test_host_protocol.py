@@ -209,7 +209,7 @@ def test_a_directory_that_is_none_fails_the_run(what: str) -> None:
             running = asyncio.create_task(cell.run(RunSpec(code="1", outputs=("*",))))
             await asyncio.sleep(0)
             fd = os.open(what, os.O_RDONLY)
-            socket.send_fds(one.guests[OURS].channel, [protocol.DIRECTORY], [fd])
+            socket.send_fds(one.guests[OURS].channel, [protocol.FOLDERS], [fd])
             os.close(fd)
             await settled()
             one.end(OURS)

@@ -74,6 +74,7 @@ BAD = [
     case("too many args", 422, "args", OK | {"args": ["x"] * 1001}),
     case("args too large together", 422, "args", OK | {"args": ["x" * 100_000] * 11}),
     case("output glob that climbs", 422, "outputs.0", OK | {"outputs": ["../*"]}),
+    case("values without echo", 422, "display", OK | {"display": True}),
     case("too many outputs", 422, "outputs", OK | {"outputs": ["*"] * 101}),
     case("environment not a name", 422, "environment", OK | {"environment": "../x"}),
     case("strace not a bool", 422, "strace", OK | {"strace": 1}),
@@ -112,6 +113,7 @@ GOOD = [
     pytest.param(OK | {"timeout_s": 60, "memory_bytes": 1 << 30}, id="limits at their caps"),
     pytest.param(OK | {"env": {"A": "b=c"}, "args": ["", "--x"]}, id="arguments"),
     pytest.param(OK | {"outputs": ["out/**/*.png"]}, id="globs"),
+    pytest.param(OK | {"figures": True, "interpreter_mode": True, "display": True}, id="figures and values"),
 ]
 
 

@@ -89,6 +89,8 @@ async def test_output_comes_while_the_program_runs_and_the_result_is_the_documen
         "stdout_truncated": False,
         "stderr_truncated": False,
         "files": {},
+        "figures": [],
+        "display": [],
         "usage": {"wall_ms": 0.0, "cpu_ms": 0.0, "memory_bytes": 0},
         "attempt": 1,
         "warm": False,

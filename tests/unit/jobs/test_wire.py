@@ -33,7 +33,9 @@ JOB_V1_BEFORE_STREAM = bytes.fromhex(
     "6d657267655f73747265616d73c2a46c616e65a56261746368ac7375626d69747465645f6174cb3ff8000000000000ab"
     "646561646c696e655f6174cb4027000000000000a87265706c795f746fa5696e626f78ab6b6565705f726573756c74c3"
 )
-JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", b"\xde\x00\x14", 1) + b"\xa6stream\xc2"
+JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", b"\xde\x00\x16", 1) + (
+    b"\xa6stream\xc2" + b"\xa7figures\xc2\xa7display\xc2"
+)
 RESULT = JobResult(
     job_id="j1",
     status=Status.INTERNAL,
@@ -45,7 +47,7 @@ RESULT = JobResult(
     wall_ms=1.25,
     attempt=2,
 )
-RESULT_V1 = bytes.fromhex(
+RESULT_V1_BEFORE_FIGURES = bytes.fromhex(
     "9201de0012a66a6f625f6964a26a31a6737461747573a8696e7465726e616ca6726561736f6ea773616e64626f78a76d"
     "657373616765ab6a61696c206661696c6564a67374646f7574a2310aa6737464657272a0a9657869745f636f646500a6"
     "7369676e616cc0b07374646f75745f7472756e6361746564c2b07374646572725f7472756e6361746564c2a566696c65"
@@ -53,6 +55,7 @@ RESULT_V1 = bytes.fromhex(
     "6f72795f627974657300a871756575655f6d73cb0000000000000000a672756e5f6d73cb0000000000000000a7617474"
     "656d707402a47761726dc2"
 )
+RESULT_V1 = RESULT_V1_BEFORE_FIGURES.replace(b"\xde\x00\x12", b"\xde\x00\x14", 1) + b"\xa7figures\x90\xa7display\x90"
 OUTPUT = Output(attempt=2, run=1, chunks=(Chunk(stream=OutputStream.STDERR, offset=3, text="ä\n"),))
 OUTPUT_V1 = bytes.fromhex(
     "920183a7617474656d707402a372756e01a66368756e6b739183a673747265616da6737464657272a66f666673657403a474657874a3c3a40a"
@@ -79,6 +82,7 @@ jobs = st.builds(
     deadline_at=seconds,
     reply_to=st.none() | text,
     stream=st.booleans(),
+    figures=st.booleans(),
 )
 results = st.builds(
     JobResult,
@@ -90,6 +94,8 @@ results = st.builds(
     signal=st.none() | st.integers(1, 64),
     files=files,
     wall_ms=seconds,
+    figures=st.lists(st.binary(), max_size=3).map(tuple),
+    display=st.lists(st.dictionaries(text, text, max_size=3), max_size=3).map(tuple),
 )
 
 
@@ -117,6 +123,7 @@ def test_entries_of_version_1_are_still_read():
     assert wire.decode_job(JOB_V1) == JOB
     assert wire.decode_job(JOB_V1_BEFORE_STREAM) == JOB
     assert wire.decode_result(RESULT_V1) == RESULT
+    assert wire.decode_result(RESULT_V1_BEFORE_FIGURES) == RESULT
     assert wire.decode_output(OUTPUT_V1) == OUTPUT
 
 

@@ -22,4 +22,4 @@ def test_a_job_frame_comes_out_as_it_went_in(header: dict[str, object], blobs: l
 
 
 def test_the_words_of_the_cell_channel_differ() -> None:
-    assert len({protocol.WARM, protocol.FAILED, protocol.DIRECTORY}) == 3
+    assert len({protocol.WARM, protocol.FAILED, protocol.FOLDERS}) == 3
