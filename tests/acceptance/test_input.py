@@ -102,6 +102,16 @@ async def test_outputs_come_back_by_glob_and_never_through_a_link(cluster: Clust
     assert (answer.verdict, files) == ("ok", {"c.txt": b"c", "out/a.bin": bytes(range(256))})
 
 
+async def test_figures_and_values_come_back(cluster: Cluster) -> None:
+    code = "import pandas as pd\npd.DataFrame({'a': [1, 2]}).plot()\n1 + 1"
+    answer = await cluster.eval(code, figures=True, interpreter_mode=True, display=True)
+    axes, value = answer.body["display"]
+    image = base64.b64decode(answer.body["figures"][0]["base64"])
+
+    assert (answer.verdict, axes["text/plain"], value) == ("ok", "<Axes: >", {"text/plain": "2"})
+    assert image.startswith(b"\x89PNG")
+
+
 async def test_a_full_disk_is_the_programs_trouble_alone(cluster: Cluster) -> None:
     code = "for n in range(3): open(f'{n}', 'wb').write(bytes(40 << 20))"
     inodes = "for n in range(10_000): open(f'{n}', 'w').close()"
