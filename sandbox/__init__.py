@@ -6,9 +6,10 @@ async with Sandbox(default_environment(path), SandboxConfig(run_dir=folder)) as 
 
 from sandbox.config import CellLimits, SandboxConfig
 from sandbox.ending import Ending, ending_of
-from sandbox.environment import Environment, Tier, bare_environment, default_environment
+from sandbox.environment import Environment, Kind, Tier, bare_environment, default_environment
 from sandbox.errors import JailFailed, NotSupported, SandboxError, SandboxUnavailable
 from sandbox.sandbox import Sandbox
+from sandbox.shared import Shared
 from sandbox.spec import Limits, RunReport, RunSpec, Usage
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Ending",
     "Environment",
     "JailFailed",
+    "Kind",
     "Limits",
     "NotSupported",
     "RunReport",
@@ -24,6 +26,7 @@ __all__ = [
     "SandboxConfig",
     "SandboxError",
     "SandboxUnavailable",
+    "Shared",
     "Tier",
     "Usage",
     "bare_environment",

@@ -36,7 +36,7 @@ class SandboxConfig:
     slots: int = field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)))
     """Programs that run at the same time."""
     warm: int = 0
-    """Cells kept warm in the first tier; 0: as many as slots."""
+    """Cells kept warm in the first tier, of all environments together where there are several; 0: as many as slots."""
     zygote_cells: int = 20_000
     """Cells after which a zygote is replaced: memory layout and hash seed do not live for ever."""
     zygote_age_s: float = 3600.0

@@ -16,11 +16,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.errors import JailFailed, NotSupported, SandboxUnavailable
-from sandbox.host.cgroup import find_hierarchy
 from sandbox.host.jail import Jail
 from sandbox.host.pool import Pool
-from sandbox.host.slots import Slots
 from sandbox.host.walls import walls_for
+from sandbox.shared import Shared
 from sandbox.spec import RunSpec
 
 if TYPE_CHECKING:
@@ -32,37 +31,40 @@ if TYPE_CHECKING:
 
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w., \t]*)", re.MULTILINE)
 _SPARE = 4
-"""Slots beyond running and warm cells: for cells whose last process is still dying."""
+"""Slots per tier beyond running and warm cells: for cells whose last process is still dying."""
 _OPEN_FILES = 1 << 16
-_serial = itertools.count()
 
 
 class Sandbox:
-    """Runs programs of one environment. One event loop only; concurrent runs are bounded by `slots`."""
+    """Runs programs of one environment. One event loop only; concurrent runs are bounded by `slots`.
 
-    def __init__(self, environment: Environment, config: SandboxConfig) -> None:
-        self.environment, self.config = environment, config
-        self.hierarchy = find_hierarchy() if config.cgroups else None
+    With `shared`, slots and warm cells are those of all sandboxes that share it.
+    """
+
+    def __init__(self, environment: Environment, config: SandboxConfig, shared: Shared | None = None) -> None:
+        self.environment = environment
+        self.config = replace(config, cell=environment.limits or config.cell)
+        self._shared = shared or Shared(config)
+        self._owns_shared = shared is None
+        self.hierarchy = self._shared.hierarchy
         self._own_uids = os.geteuid() == 0
         self._pools: dict[str, Pool] = {}
         self._folders = itertools.count(1)
-        self._busy = asyncio.Semaphore(config.slots)
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        most = config.warm or config.slots
+        self._room = most + (len(environment.tiers) - 1) * max(2, most // 2) + _SPARE * len(environment.tiers)
 
     async def __aenter__(self) -> Self:
         """Boot every tier. Raises SandboxUnavailable: the machine cannot jail, or a preload failed."""
         _allow_open_files()
         self.config.run_dir.mkdir(parents=True, exist_ok=True)
-        if self.hierarchy is not None:
-            self.hierarchy.sweep()
-        first = self.config.warm or self.config.slots
-        tiers = self.environment.tiers
-        wanted = {tier.name: first if tier is tiers[0] else max(2, first // 2) for tier in tiers}
-        count = self.config.slots + sum(wanted.values()) + _SPARE * len(tiers)
-        name = f"evalpool-{os.getpid()}-{next(_serial)}"
-        self._slots = Slots(count, self.hierarchy, name=name, processes=self.config.cell.processes)
+        self._shared.slots.grow(self._room)
         try:
-            for tier in tiers:
-                self._pools[tier.name] = self._pool(tier, wanted[tier.name])
+            for tier in self.environment.tiers:
+                self._pools[tier.name] = self._pool(tier)
+            self._shared.warmth.join(self, self._heat)
             await asyncio.gather(*(pool.open() for pool in self._pools.values()))
         except BaseException:
             await self.__aexit__()
@@ -71,9 +73,16 @@ class Sandbox:
 
     async def __aexit__(self, *_: object) -> None:
         """Kill everything and leave nothing behind."""
+        self._shared.warmth.leave(self)
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
-        self._slots.close()
+        self._shared.slots.grow(-self._room)
+        if self._owns_shared:
+            self._shared.close()
         shutil.rmtree(self.config.run_dir, ignore_errors=True)
+
+    async def idle(self) -> None:
+        """Wait until no program runs."""
+        await self._idle.wait()
 
     @property
     def pools(self) -> dict[str, Pool]:
@@ -85,17 +94,29 @@ class Sandbox:
 
         Cancelling the call kills the program. Raises JailFailed (try again), NotSupported.
         """
-        if spec.strace and not os.path.exists("/usr/bin/strace"):  # noqa: PTH110  one stat of a local file
-            raise NotSupported("strace is not installed here (apt-get install strace)")
+        self._refuse(spec)
         pool = self._pools[self._tier(spec.code)]
-        async with self._busy:
-            cell, warm = await pool.acquire(trace=spec.strace)
-            try:
-                report = await cell.run(spec, on_output)
-            except JailFailed:
-                pool.stats.cells_broken += 1
-                raise
+        self._running += 1
+        self._idle.clear()
+        try:
+            async with self._shared.busy:
+                self._shared.warmth.asked(self)
+                report, warm = await self._run_in(pool, spec, on_output)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
         return replace(report, warm=warm, tier=pool.name)
+
+    async def _run_in(
+        self, pool: Pool, spec: RunSpec, on_output: Callable[[str, bytes], None] | None
+    ) -> tuple[RunReport, bool]:
+        cell, warm = await pool.acquire(trace=spec.strace)
+        try:
+            return await cell.run(spec, on_output), warm
+        except JailFailed:
+            pool.stats.cells_broken += 1
+            raise
 
     async def prove(self) -> None:
         """Run a program in every tier. Raises SandboxUnavailable: only what has run something may call itself ready."""
@@ -107,6 +128,20 @@ class Sandbox:
                 raise SandboxUnavailable(f"tier {pool.name} cannot run a program: {error}") from error
             if report.stdout != b"ok\n":
                 raise SandboxUnavailable(f"tier {pool.name} ran a first program wrongly: {report}")
+
+    def _refuse(self, spec: RunSpec) -> None:
+        """Raise NotSupported for what this environment cannot do."""
+        if spec.strace and not os.path.exists("/usr/bin/strace"):  # noqa: PTH110  one stat of a local file
+            raise NotSupported("strace is not installed here (apt-get install strace)")
+        if self.environment.filename in spec.files:
+            raise NotSupported(f"{self.environment.filename} is the program itself: no file may have its name")
+
+    def _heat(self, cells: int) -> None:
+        """Keep so many cells warm in the first tier, and fewer in the others."""
+        first, *others = self._pools.values()
+        first.want(cells)
+        for pool in others:
+            pool.want(max(2, cells // 2) if cells > 1 else 1)
 
     def _tier(self, code: str) -> str:
         """Name of the tier whose preloads the program's imports call for."""
@@ -120,14 +155,15 @@ class Sandbox:
                 return tier.name
         return first.name
 
-    def _pool(self, tier: Tier, wanted: int) -> Pool:
+    def _pool(self, tier: Tier) -> Pool:
         async def boot() -> Jail:
             folder = self.config.run_dir.absolute() / f"{tier.name}-{next(self._folders)}"
             counted = self.hierarchy is not None
-            walls: dict[str, Any] = walls_for(self.config, own_uids=self._own_uids, counted=counted)
+            walls: dict[str, Any] = walls_for(self.config.cell, own_uids=self._own_uids, counted=counted)
             return await Jail.start(folder, self.environment, tier, walls, timeout_s=self.config.boot_timeout_s)
 
-        return Pool(tier.name, wanted=wanted, slots=self._slots, config=self.config, boot=boot)
+        shared = self._shared
+        return Pool(tier.name, slots=shared.slots, config=self.config, boot=boot, review=shared.warmth.review)
 
 
 def _allow_open_files() -> None:

@@ -29,7 +29,7 @@ _FRAMES = 3
 
 
 def main() -> None:
-    """Become the zygote's interpreter."""
+    """Become the zygote's interpreter, with the options in our arguments."""
     code = hide(compile(_ZYGOTE, "<evalpool>", "exec"))
     file = os.memfd_create("zygote")
     os.write(file, importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
@@ -37,7 +37,7 @@ def main() -> None:
     source, sink = os.pipe()
     for fd, target in ((file, _BYTECODE_FD), (2, _LOG_FD), (source, 0), (sink, 1), (sink, 2)):
         os.dup2(fd, target)
-    os.execv(sys.executable, [sys.executable, f"/proc/self/fd/{_BYTECODE_FD}"])
+    os.execv(sys.executable, [sys.executable, *sys.argv[1:], f"/proc/self/fd/{_BYTECODE_FD}"])
 
 
 def settle() -> None:
@@ -47,6 +47,7 @@ def settle() -> None:
         os.dup2(fd, target)
     for fd in (null, _LOG_FD, _BYTECODE_FD):
         os.close(fd)
-    if sys.version_info < (3, 12):  # later versions count Python's own frames apart, and nothing lowers that count
+    # Later versions count Python's own frames apart, and nothing lowers that count; 3.8 has no such function.
+    if (3, 9) <= sys.version_info < (3, 12):
         for _ in range(_FRAMES):
             ctypes.pythonapi.Py_LeaveRecursiveCall()

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.guest import linux, main, program, protocol
+from sandbox.guest import linux, place, program, protocol
 
 _UNMAPPED_ROOT_UID = 10000
 """Uid of every cell where only one uid can be mapped, and the first one where a range can."""
@@ -40,7 +40,6 @@ class Walls:
     filter: linux.SeccompFilter
     trace_filter: linux.SeccompFilter
     """For cells that may trace their own children (`strace`)."""
-    python: str
     nice: int
 
     @classmethod
@@ -85,7 +84,7 @@ def live(seat: Seat, walls: Walls) -> program.Job:
         channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
         os._exit(1)
     header, blobs = _receive(channel)
-    return program.Job(header, blobs, channel, walls.python, walls.open_files)
+    return program.Job(header, blobs, channel, walls.open_files)
 
 
 def _join(cgroups: list[int]) -> None:
@@ -113,7 +112,8 @@ def _isolate(seat: Seat, walls: Walls) -> None:
     # A change of uid makes /proc/self unreadable to its owner; subprocess and multiprocessing list it.
     linux.prctl(linux.PR_SET_DUMPABLE, 1)
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    os.chdir(main.WORK)
+    os.chdir(place.workdir)
+    _show_origin()
     _reseed()
 
 
@@ -121,7 +121,7 @@ def _mounts(owner: int, tmpfs: str) -> None:
     flags = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("tmpfs", "/evalpool/box", "tmpfs", flags, f"mode=0755,{tmpfs}")
     for name, target, mode in (
-        ("work", main.WORK, 0o755),
+        ("work", place.workdir, 0o755),
         ("tmp", "/tmp", 0o1777),
         ("shm", "/dev/shm", 0o1777),
     ):
@@ -132,6 +132,13 @@ def _mounts(owner: int, tmpfs: str) -> None:
         linux.mount(source, target, "", linux.MS_BIND)
     linux.umount("/evalpool/box")
     linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC, "hidepid=2,subset=pid")
+
+
+def _show_origin() -> None:
+    """Link what an image has in its working directory, which ours covers."""
+    if place.origin:
+        for name in os.listdir(place.origin):
+            os.symlink(f"{place.origin}/{name}", name)
 
 
 def _limit(rlimits: list[tuple[int, int]]) -> None:

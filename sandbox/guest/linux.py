@@ -5,9 +5,11 @@ Every function raises OSError on failure. Constants are those of the Linux heade
 
 from __future__ import annotations
 
+import array
 import ctypes
 import fcntl
 import os
+import socket
 import struct
 
 CLONE_NEWNS = 0x00020000
@@ -27,6 +29,7 @@ PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
 PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
+_PIDFD_OPEN = 434  # on every architecture
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _EINVAL = 22
@@ -60,6 +63,26 @@ def unshare(flags: int) -> None:
 def setns(fd: int, kind: int) -> None:
     """Join the namespace behind `fd`."""
     _check(_libc.setns(fd, kind), f"setns({kind:#x})")
+
+
+def pidfd_open(pid: int) -> int:
+    """Descriptor of a process (os.pidfd_open of Python 3.9)."""
+    return _check(_libc.syscall(_PIDFD_OPEN, pid, 0), "pidfd_open")
+
+
+def send_fds(channel: socket.socket, data: bytes, fds: list[int]) -> None:
+    """Send descriptors with `data` (socket.send_fds of Python 3.9)."""
+    channel.sendmsg([data], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
+
+
+def recv_fds(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """One packet and up to `most` descriptors, which no exec inherits (socket.recv_fds of Python 3.9)."""
+    fds = array.array("i")
+    data, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_LEN(most * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    return data, list(fds)
 
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:

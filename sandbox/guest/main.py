@@ -21,11 +21,9 @@ from gc import collect
 from os import _exit, getpid, kill  # by name, here and above: what a program makes of these modules is its own
 from typing import Any, NamedTuple, NoReturn
 
+from sandbox.guest import place
 from sandbox.guest.hidden import hidden
 
-WORK = "/work"
-MAIN = "main.py"
-_PATH = f"{WORK}/{MAIN}"
 _FLUSH_FAILED = 120
 """Exit code of a Python whose standard streams could not be flushed (Py_RunMain)."""
 _CLEARED = ("path", "argv", "orig_argv", "ps1", "ps2", "last_type", "last_value", "last_traceback", "meta_path")
@@ -34,6 +32,8 @@ _CLEARED = ("path", "argv", "orig_argv", "ps1", "ps2", "last_type", "last_value"
 _globals = globals()  # hidden code, with nothing under it, has no use for the function
 _display = sys.__excepthook__
 _import = builtins.__import__
+_path = ""
+"""The program's file."""
 _preloaded = 0
 """Number of modules that a program finds loaded, `__main__` and its alias aside."""
 _kept: list[object] = []
@@ -42,10 +42,12 @@ _kept: list[object] = []
 
 def pose() -> None:
     """In an interpreter that runs no program yet: look as one that was just started on the program."""
-    global _preloaded  # noqa: PLW0603  one interpreter, one count
-    sys.argv = [MAIN]
-    sys.orig_argv = ["python3", MAIN]
-    sys.path[0] = WORK
+    global _preloaded, _path  # noqa: PLW0603  one interpreter, one count
+    _path = f"{place.workdir}/{place.filename}"
+    sys.argv = [place.filename]
+    if hasattr(sys, "orig_argv"):  # Python 3.10
+        sys.orig_argv = list(place.command)
+    sys.path[0] = place.workdir
     _kept.extend([sys.modules.pop(name) for name in list(sys.modules) if _is_ours(name)])
     for path in ("/evalpool", "/evalpool/sandbox", "/evalpool/sandbox/guest"):
         sys.path_importer_cache.pop(path, None)
@@ -94,9 +96,9 @@ def rehearse(program: Program) -> None:
 def _compile(program: Program) -> types.CodeType:
     source = program.source
     if program.interpreter_mode:
-        tree: Any = compile(source, _PATH, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        return compile(ast.Interactive(tree.body), _PATH, "single", dont_inherit=True)
-    return compile(source, _PATH, "exec", dont_inherit=True)
+        tree: Any = compile(source, _path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        return compile(ast.Interactive(tree.body), _path, "single", dont_inherit=True)
+    return compile(source, _path, "exec", dont_inherit=True)
 
 
 @hidden
@@ -105,9 +107,9 @@ def _fresh_main() -> types.ModuleType:
     main.__dict__.update(
         __annotations__={},
         __builtins__=builtins,
-        __file__=_PATH,
+        __file__=_path,
         __cached__=None,
-        __loader__=importlib.machinery.SourceFileLoader("__main__", _PATH),
+        __loader__=importlib.machinery.SourceFileLoader("__main__", _path),
     )
     sys.modules["__main__"] = main
     if "multiprocessing" in sys.modules:

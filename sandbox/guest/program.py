@@ -10,13 +10,14 @@ import gc
 import os
 import resource
 import signal
-import socket
 import sys
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from sandbox.guest import gallery, main, protocol
-from sandbox.guest.main import MAIN, WORK
+from sandbox.guest import gallery, linux, main, place, protocol
+
+if TYPE_CHECKING:
+    import socket
 
 _START_ONLY = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "GLIBC_", "OMP_", "OPENBLAS_", "MKL_", "TZ")
 """Variables that are read when an interpreter or library starts; a running one would ignore them."""
@@ -35,13 +36,12 @@ class Job:
     what the cell has, None: no bound but the cgroup's)."""
     blobs: list[bytes]
     channel: socket.socket
-    python: str
     open_files: int
 
 
 def pose() -> None:
     """In the zygote, before the first fork: look as an interpreter that was just started on the program."""
-    os.chdir(WORK)
+    os.chdir(place.workdir)
     os.environ.pop("LD_BIND_NOW", None)  # ours, see host.nsjail
     main.pose()
 
@@ -61,11 +61,12 @@ def prepare(job: Job) -> main.Program:
         _lower(resource.RLIMIT_DATA, _data_bytes() + header["data_bytes"])
     os.environ.update(header["env"])
     if _needs_start(header):
-        _execute(job.python, header, dict(os.environ))
+        _execute(header, dict(os.environ))
     if header["live"]:
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # as on a terminal
     sys.argv[1:] = header["args"]
-    sys.orig_argv[2:] = header["args"]
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv[len(place.command) :] = header["args"]
     gallery.install(header["figures"], header["display"])
     program = main.Program(job.blobs[0], header["interpreter_mode"])
     gc.freeze()  # our objects are not the program's to find, nor its collector's to look at
@@ -83,7 +84,7 @@ def rehearse() -> None:
     _place(header["files"], blobs)
     os.environ.update(header["env"])
     main.rehearse(main.Program(blobs[0], header["interpreter_mode"]))
-    os.unlink(MAIN)
+    os.unlink(place.filename)
 
 
 _REHEARSAL = protocol.pack_job(
@@ -93,7 +94,9 @@ _REHEARSAL = protocol.pack_job(
 
 
 def _place(files: list[str], blobs: list[bytes]) -> None:
-    for path, blob in zip([MAIN, *files], blobs):  # noqa: B905  images bring Python 3.8 and 3.9
+    for path, blob in zip([place.filename, *files], blobs):  # noqa: B905  images bring Python 3.8 and 3.9
+        if place.origin and os.path.islink(path.partition("/")[0]):
+            os.unlink(path.partition("/")[0])  # what the image has there
         folder = os.path.dirname(path)
         if folder:
             os.makedirs(folder, exist_ok=True)
@@ -104,7 +107,7 @@ def _place(files: list[str], blobs: list[bytes]) -> None:
                 view = view[os.write(fd, view) :]
         finally:
             os.close(fd)
-    sys.path_importer_cache.pop(WORK, None)
+    sys.path_importer_cache.pop(place.workdir, None)
 
 
 def _send_folders(channel: socket.socket, header: dict[str, Any]) -> None:
@@ -113,7 +116,7 @@ def _send_folders(channel: socket.socket, header: dict[str, Any]) -> None:
     if header["figures"] or header["display"]:
         fds.append(gallery.make())
     if fds:
-        socket.send_fds(channel, [protocol.FOLDERS], fds)
+        linux.send_fds(channel, protocol.FOLDERS, fds)
     for fd in fds:
         os.close(fd)
 
@@ -165,22 +168,25 @@ def _importable(files: list[str]) -> set[str]:
 def start(modes: dict[str, Any]) -> NoReturn:
     """Run the program in this interpreter, which was started with `_START` and the program's arguments."""
     arguments = sys.argv[1:]
+    place.settle(modes["place"])
     main.pose()
     sys.argv += arguments
-    sys.orig_argv += arguments
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv += arguments
     gallery.install(modes["figures"], modes["display"])
-    with open(MAIN, "rb") as file:
+    with open(place.filename, "rb") as file:
         source = file.read()
     main.leave(main.call(main.Program(source, modes["interpreter_mode"])))
 
 
-def _execute(python: str, header: dict[str, Any], environ: dict[str, str]) -> NoReturn:
+def _execute(header: dict[str, Any], environ: dict[str, str]) -> NoReturn:
     modes = {name: header[name] for name in _MODES}
-    script = ["-c", _START % (modes,)] if any(modes.values()) else [MAIN]
-    command = ["python3", *(["-u"] if header["live"] else []), *script, *header["args"]]
+    script = ["-c", _START % ({**modes, "place": place.settings()},)] if any(modes.values()) else [place.filename]
+    live = ["-u"] if header["live"] else []
+    command = [*place.command[:-1], *live, *script, *header["args"]]
     if not header["strace"]:
-        os.execve(python, command, environ)
-    _trace(python, command, environ)
+        os.execve(place.python, command, environ)
+    _trace(place.python, command, environ)
 
 
 def _trace(python: str, command: list[str], environ: dict[str, str]) -> NoReturn:

@@ -6,6 +6,7 @@ because isolating a cell needs them. When the control channel closes it leaves, 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import json
@@ -16,7 +17,7 @@ import socket
 import sys
 from dataclasses import dataclass
 
-from sandbox.guest import cell, linux, program, protocol, watch
+from sandbox.guest import cell, linux, place, program, protocol, watch
 
 _CONTROL_FD = 3
 _immortal: list[Zygote] = []
@@ -29,6 +30,8 @@ class Boot:
 
     preload: list[str]
     """Modules to import before the first fork; one that is missing fails the boot, by name."""
+    optional: list[str]
+    """Before these: what cannot be imported is left out."""
     walls: cell.Walls
 
 
@@ -55,7 +58,7 @@ class Zygote:
         self._by_pidfd: dict[int, tuple[_Child, int]] = {}
         self._networks: dict[int, int] = {}
         self._watch = watch.Watch()
-        self._home = os.pidfd_open(_spawn_init())
+        self._home = linux.pidfd_open(_spawn_init())
         """A process that does nothing but stay in the jail's own namespaces, so that one call leads back there."""
         self._own_netns = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -75,7 +78,7 @@ class Zygote:
                 self._kill(cell_id)
 
     def _command(self) -> cell.Seat | None:
-        data, fds, _, _ = socket.recv_fds(self._control, protocol.PACKET_BYTES, 16, socket.MSG_CMSG_CLOEXEC)
+        data, fds = linux.recv_fds(self._control, protocol.PACKET_BYTES, 16)
         if not data:
             os._exit(0)
         message = json.loads(data)
@@ -102,7 +105,7 @@ class Zygote:
         child = _Child(message["cell"], pid, init)
         self._children[child.cell] = child
         for process in (pid, init):
-            pidfd = os.pidfd_open(process)
+            pidfd = linux.pidfd_open(process)
             self._by_pidfd[pidfd] = (child, process)
             self._poll.register(pidfd, select.POLLIN)
         return None
@@ -154,9 +157,15 @@ def _spawn_init() -> int:
     return os.posix_spawn("/evalpool/bin/init", ["init"], {})
 
 
-def _preload(names: list[str]) -> None:
-    for name in names:
-        importlib.import_module(name)
+def _preload(boot: Boot) -> None:
+    for name in boot.optional:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    for name in boot.preload:
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            raise ImportError(f"preloading {name}: {type(error).__name__}: {error}") from error
     program.pose()
     # What is alive now stays: keep the collector of every cell off these pages, they would all be copied.
     gc.collect()
@@ -168,9 +177,12 @@ def main() -> tuple[cell.Seat, cell.Walls]:
     control = socket.socket(fileno=_CONTROL_FD)
     control.set_inheritable(False)
     message = json.loads(control.recv(protocol.PACKET_BYTES))
-    boot = Boot(message["preload"], cell.Walls.from_message(message["walls"]))
+    boot = Boot(message["preload"], message["optional"], cell.Walls.from_message(message["walls"]))
     try:
-        _preload(boot.preload)
+        place.settle(message["place"])
+        if place.origin and not os.listdir(place.origin):
+            place.origin = ""
+        _preload(boot)
         linux.drop_bounding_set()
         zygote = Zygote(control, boot)
     except BaseException as error:  # noqa: BLE001  a preload may raise anything; the host reports it by name

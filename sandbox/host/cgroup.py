@@ -42,11 +42,12 @@ V2 = Files(limit="memory.max", peak="memory.peak", events="memory.events")
 class CellGroup:
     """The cgroup (version 1: one per controller) of one slot."""
 
-    def __init__(self, files: Files, memory: Path, pids: Path, processes: int) -> None:
+    def __init__(self, files: Files, memory: Path, pids: Path) -> None:
         self._folders = {memory, pids}
         for folder in self._folders:
             folder.mkdir()
-        (pids / "pids.max").write_text(str(processes))
+        self._pids_max = pids / "pids.max"
+        self._processes = 0
         with contextlib.suppress(OSError):  # version 2 counts it as memory, and has no such file
             (memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(_SOCKETS_BYTES))
         if files is V2:
@@ -56,6 +57,12 @@ class CellGroup:
         self._peak = os.open(memory / files.peak, os.O_RDWR)
         self._events = os.open(memory / files.events, os.O_RDONLY)
         self._before = 0
+
+    def limit_processes(self, processes: int) -> None:
+        """Set how many processes and threads the next cells may have. Raises OSError."""
+        if processes != self._processes:
+            self._pids_max.write_text(str(processes))
+            self._processes = processes
 
     def join(self) -> tuple[int, ...]:
         """Start counting for a new cell; the `cgroup.procs` descriptors by which it joins."""
@@ -112,9 +119,9 @@ class Hierarchy:
         """1 or 2."""
         return 1 if self.files is V1 else 2
 
-    def group(self, name: str, processes: int) -> CellGroup:
+    def group(self, name: str) -> CellGroup:
         """Make the group of a slot. Raises OSError."""
-        return CellGroup(self.files, self.memory / name, self.pids / name, processes)
+        return CellGroup(self.files, self.memory / name, self.pids / name)
 
     def sweep(self) -> None:
         """Remove the groups `evalpool-<pid>-<sandbox>-<slot>` that killed processes left."""

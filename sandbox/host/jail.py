@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sandbox
 from sandbox.errors import SandboxUnavailable
 from sandbox.guest import protocol
+from sandbox.host.imagefs import ORIGIN
 from sandbox.host.notices import Event, Notice, ProtocolError, boot_failure, notice
-from sandbox.host.nsjail import CONTROL_FD, VARIABLES, nsjail_argv
+from sandbox.host.nsjail import CONTROL_FD, nsjail_argv
+from sandbox.host.programs import require, variables
 from sandbox.host.rootfs import build_rootfs, staging
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class Jail:
 
         Raises SandboxUnavailable with the reason.
         """
+        place = place_of(environment)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         folder.mkdir(parents=True)
@@ -73,7 +76,7 @@ class Jail:
             process = await _spawn(folder, environment, theirs, walls)
         jail = cls(process, ours, folder)
         try:
-            why = await jail.boot(tier, walls, timeout_s)
+            why = await jail.boot(tier, place, walls, timeout_s)
             words = "" if why is None else await jail._last_words()
         except BaseException:
             await jail.close()
@@ -83,10 +86,10 @@ class Jail:
             raise SandboxUnavailable(f"tier {tier.name} did not boot: {' / '.join(filter(None, (why, words)))}")
         return jail
 
-    async def boot(self, tier: Tier, walls: dict[str, Any], timeout_s: float) -> str | None:
+    async def boot(self, tier: Tier, place: dict[str, Any], walls: dict[str, Any], timeout_s: float) -> str | None:
         """Tell the zygote what it is, and listen to it; why it cannot fork, None if it can."""
         loop = asyncio.get_running_loop()
-        order = {"op": "boot", "preload": tier.preload, "walls": walls}
+        order = {"op": "boot", "preload": tier.preload, "optional": tier.optional, "place": place, "walls": walls}
         try:
             await loop.sock_sendall(self._control, json.dumps(order).encode())
             why = boot_failure(await asyncio.wait_for(loop.sock_recv(self._control, protocol.PACKET_BYTES), timeout_s))
@@ -193,6 +196,17 @@ class Jail:
         return " / ".join(text.splitlines()[-3:])[-1000:]
 
 
+def place_of(environment: Environment) -> dict[str, Any]:
+    """Build the `place` part of the boot message (see `guest.place`). Raises SandboxUnavailable."""
+    return {
+        "workdir": environment.workdir,
+        "filename": environment.filename,
+        "command": environment.command,
+        "python": require(environment),
+        "origin": ORIGIN if environment.image else "",
+    }
+
+
 async def _spawn(
     folder: Path, environment: Environment, control: socket.socket, walls: dict[str, Any]
 ) -> asyncio.subprocess.Process:
@@ -200,7 +214,13 @@ async def _spawn(
     plan = "null"
     if walls["own_uids"]:
         plan, rootfs = staging(rootfs)
-    argv = nsjail_argv(rootfs, uid_range=walls["own_uids"], environ={**VARIABLES, **environment.variables})
+    argv = nsjail_argv(
+        rootfs,
+        uid_range=walls["own_uids"],
+        environ=variables(environment),
+        python=require(environment),
+        options=environment.options,
+    )
     command = [sys.executable, "-m", "sandbox.host.launch", str(CONTROL_FD), str(os.getpid()), plan, *argv]
     with (folder / "log").open("wb") as log_file:
         return await asyncio.create_subprocess_exec(

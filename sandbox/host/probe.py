@@ -181,7 +181,7 @@ def _trial() -> Check:
 
 
 async def _run_one() -> str:
-    environment = Environment(root=Path(sys.base_prefix), tiers=(Tier(name="bare", preload=()),))
+    environment = Environment(packages=Path(sys.base_prefix), tiers=(Tier(name="bare", preload=()),))
     with tempfile.TemporaryDirectory(prefix="evalpool-probe-") as folder:
         async with Sandbox(environment, SandboxConfig(run_dir=Path(folder, "run"), slots=1)) as sandbox:
             report = await sandbox.run(RunSpec(code="print(6 * 7)"))

@@ -1,5 +1,7 @@
 """The root folder of a jail: mount points, a minimal /etc and /dev, the guest code, and what is mounted where.
 
+What is mounted is the host's own /usr and libraries, or an image (`imagefs`): read-only, all of it.
+
 As few mounts as possible: every cell copies the jail's mount table.
 """
 
@@ -13,12 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import sandbox.guest
+from sandbox.errors import SandboxUnavailable
+from sandbox.host import imagefs
+from sandbox.host.binds import Bind
 from sandbox.host.init_elf import init_elf
+from sandbox.host.programs import PACKAGES
 
 if TYPE_CHECKING:
     from sandbox.environment import Environment
 
-PYTHON = "/opt/python/bin/python3"
 DEVICES = ("null", "zero", "full", "random", "urandom")
 _ETC = (
     "ld.so.cache",
@@ -44,32 +49,21 @@ _ETC_TEXTS = {
     "resolv.conf": "",
 }
 _FOLDERS = (
-    "work",
     "tmp",
     "proc",
     "dev/shm",
     "evalpool/bin",
     "evalpool/box",
+    "evalpool/origin",
     "evalpool/sandbox/guest",
     "etc",
-    "var",
 )
 _LINKS = {
     "dev/fd": "/proc/self/fd",
     "dev/stdin": "fd/0",
     "dev/stdout": "fd/1",
     "dev/stderr": "fd/2",
-    "var/tmp": "/tmp",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bind:
-    """A read-only bind mount; `hidden` if an ordinary uid may be unable to reach the source."""
-
-    source: str
-    target: str
-    hidden: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,31 +75,35 @@ class RootFs:
 
 
 def build_rootfs(path: Path, environment: Environment) -> RootFs:
-    """Make the root folder of a jail for `environment` at `path`, which must not exist."""
+    """Make the root folder of a jail for `environment` at `path`, which must not exist.
+
+    Raises SandboxUnavailable: the environment's image or working directory is not usable.
+    """
     for folder in _FOLDERS:
         (path / folder).mkdir(parents=True)
     for link, target in _LINKS.items():
         (path / link).symlink_to(target)
     for device in DEVICES:
         (path / "dev" / device).touch()
-    _fill_etc(path / "etc")
+    if environment.image is None:
+        binds = _host(path, environment)
+    else:
+        binds = imagefs.furnish(path, environment.image, environment.workdir)
+    for name, text in _ETC_TEXTS.items():
+        (path / "etc" / name).unlink(missing_ok=True)
+        (path / "etc" / name).write_text(text)
     _copy_guest(path / "evalpool")
-    binds = _binds(path, environment)
     for bind in binds:
-        (path / bind.target.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        _mount_point(path / bind.target.lstrip("/"), Path(bind.source))
     _make_readable(path)
     return RootFs(path=path, binds=binds)
 
 
-def _fill_etc(etc: Path) -> None:
-    for name in _ETC:
-        source = Path("/etc", name)
-        if source.is_dir():
-            shutil.copytree(source, etc / name, symlinks=True)
-        elif source.exists():
-            shutil.copyfile(source, etc / name)
-    for name, text in _ETC_TEXTS.items():
-        (etc / name).write_text(text)
+def _mount_point(point: Path, source: Path) -> None:
+    if source.is_dir():
+        point.mkdir(parents=True, exist_ok=True)
+    else:
+        point.touch()
 
 
 def _copy_guest(target: Path) -> None:
@@ -116,7 +114,16 @@ def _copy_guest(target: Path) -> None:
         shutil.copyfile(source, target / "sandbox/guest" / source.name)
 
 
-def _binds(path: Path, environment: Environment) -> tuple[Bind, ...]:
+def _host(path: Path, environment: Environment) -> tuple[Bind, ...]:
+    """The host's programs and libraries, and the environment's packages on top."""
+    for name in _ETC:
+        source = Path("/etc", name)
+        if source.is_dir():
+            shutil.copytree(source, path / "etc" / name, symlinks=True)
+        elif source.exists():
+            shutil.copyfile(source, path / "etc" / name)
+    (path / "var").mkdir()
+    (path / "var/tmp").symlink_to("/tmp")
     binds = [Bind(source="/usr", target="/usr", hidden=False)]
     for name in ("bin", "sbin", "lib", "lib64"):
         if Path("/", name).is_symlink():
@@ -125,13 +132,23 @@ def _binds(path: Path, environment: Environment) -> tuple[Bind, ...]:
             binds.append(Bind(source=f"/{name}", target=f"/{name}", hidden=False))
     if Path("/etc/alternatives").is_dir():
         binds.append(Bind(source="/etc/alternatives", target="/etc/alternatives", hidden=False))
-    root = environment.root.resolve()
-    binds.append(Bind(source=str(root), target="/opt/python", hidden=True))
+    if environment.packages is not None:
+        binds += _packages(environment.packages.resolve())
+    workdir = path / environment.workdir.lstrip("/")
+    try:
+        workdir.mkdir(parents=True)
+    except OSError as error:
+        raise SandboxUnavailable(f"{environment.workdir} cannot be a working directory: {error.strerror}") from error
+    return tuple(binds)
+
+
+def _packages(root: Path) -> list[Bind]:
+    binds = [Bind(source=str(root), target=PACKAGES, hidden=True)]
     prefix = (root / "bin/python3").resolve().parent.parent
     if prefix != root and not prefix.is_relative_to("/usr"):
         # A virtual environment points to its base interpreter by absolute path: it must stand there inside too.
         binds.append(Bind(source=str(prefix), target=str(prefix), hidden=True))
-    return tuple(binds)
+    return binds
 
 
 def _make_readable(path: Path) -> None:

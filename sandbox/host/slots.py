@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 from typing import TYPE_CHECKING
 
@@ -16,28 +17,43 @@ log = logging.getLogger(__name__)
 class Slots:
     """Hands out numbers; a number comes back only when everything that ran under it is dead."""
 
-    def __init__(self, count: int, hierarchy: Hierarchy | None, *, name: str, processes: int) -> None:
-        self._free = list(reversed(range(count)))
+    def __init__(self, count: int, hierarchy: Hierarchy | None, *, name: str) -> None:
+        self._room = count
+        self._next = 0
+        self._free: list[int] = []
         self._groups: dict[int, CellGroup] = {}
-        self._hierarchy, self._name, self._processes = hierarchy, name, processes
+        self._hierarchy, self._name = hierarchy, name
+
+    def grow(self, by: int) -> None:
+        """Make room for so many more; negative: for fewer."""
+        self._room += by
 
     def take(self) -> int | None:
-        """A free slot, lowest numbers first; None if all are in use."""
-        return self._free.pop() if self._free else None
+        """A free slot, lowest numbers first; None if as many are in use as there is room for."""
+        if self._next - len(self._free) >= self._room:
+            return None
+        if self._free:
+            return heapq.heappop(self._free)
+        self._next += 1
+        return self._next - 1
 
     def give(self, slot: int) -> None:
         """Free a slot."""
-        self._free.append(slot)
+        heapq.heappush(self._free, slot)
 
-    def group(self, slot: int) -> CellGroup | None:
-        """Cgroup of a slot; None where only rlimits hold. Raises SandboxUnavailable."""
+    def group(self, slot: int, processes: int) -> CellGroup | None:
+        """Cgroup of a slot, with room for so many processes; None where only rlimits hold. Raises SandboxUnavailable.
+
+        The processes of an earlier cell are dead.
+        """
         if self._hierarchy is None:
             return None
-        if slot not in self._groups:
-            try:
-                self._groups[slot] = self._hierarchy.group(f"{self._name}-{slot}", self._processes)
-            except OSError as error:
-                raise SandboxUnavailable(f"cannot make a cgroup: {error}") from error
+        try:
+            if slot not in self._groups:
+                self._groups[slot] = self._hierarchy.group(f"{self._name}-{slot}")
+            self._groups[slot].limit_processes(processes)
+        except OSError as error:
+            raise SandboxUnavailable(f"cannot make a cgroup: {error}") from error
         return self._groups[slot]
 
     def close(self) -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from sandbox.host.rootfs import PYTHON
 from sandbox.host.seccomp import compile_policy
 
 if TYPE_CHECKING:
-    from sandbox.config import SandboxConfig
+    from sandbox.config import CellLimits
 
 
-def walls_for(config: SandboxConfig, *, own_uids: bool, counted: bool) -> dict[str, Any]:
+def walls_for(cell: CellLimits, *, own_uids: bool, counted: bool) -> dict[str, Any]:
     """Build the `walls` part of the boot message (see `guest.cell.Walls`); `counted`: cgroups count memory."""
-    cell = config.cell
     return {
         "own_uids": own_uids,
         "tmpfs": f"size={cell.disk_bytes},nr_inodes={cell.inodes}",
@@ -30,6 +28,5 @@ def walls_for(config: SandboxConfig, *, own_uids: bool, counted: bool) -> dict[s
         "open_files": cell.open_files,
         "filter": base64.b64encode(compile_policy(trace=False, counted=counted)).decode(),
         "trace_filter": base64.b64encode(compile_policy(trace=True, counted=counted)).decode(),
-        "python": PYTHON,
         "nice": cell.nice,
     }

@@ -118,7 +118,7 @@ async def test_a_worn_zygote_is_replaced_without_a_run_failing(environment_root:
 
 async def test_a_preload_that_fails_is_fatal_at_boot_by_name(environment_root: Path, tmp_path: Path) -> None:
     tier = Tier(name="broken", preload=("json", "no_such_module"))
-    sandbox = Sandbox(Environment(root=environment_root, tiers=(tier,)), SandboxConfig(run_dir=tmp_path / "run"))
+    sandbox = Sandbox(Environment(packages=environment_root, tiers=(tier,)), SandboxConfig(run_dir=tmp_path / "run"))
     before = descendants(os.getpid())
 
     with pytest.raises(SandboxUnavailable, match="no_such_module"):

@@ -31,7 +31,7 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("files", "events"), VERSIONS)
 def test_a_group_counts_from_its_cell_on(files: Files, events: str, memory: Path) -> None:
-    group = CellGroup(files, memory, memory if files is V2 else memory.with_name("pids"), 64)
+    group = CellGroup(files, memory, memory if files is V2 else memory.with_name("pids"))
     (memory / files.events).write_text(events.format(3))
     procs = group.join()
     group.limit_memory(1 << 20)
@@ -48,7 +48,9 @@ def test_a_group_counts_from_its_cell_on(files: Files, events: str, memory: Path
 
 @pytest.mark.parametrize("files", [V1, V2])
 def test_a_group_bounds_processes_and_dies_whole_where_it_can(files: Files, memory: Path) -> None:
-    CellGroup(files, memory, memory.with_name("pids"), 64).close()
+    group = CellGroup(files, memory, memory.with_name("pids"))
+    group.limit_processes(64)
+    group.close()
 
     assert (memory.with_name("pids") / "pids.max").read_text() == "64"
     assert (memory / "memory.oom.group").read_text() == ("1" if files is V2 else "")

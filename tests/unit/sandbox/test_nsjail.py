@@ -28,11 +28,12 @@ def values(argv: list[str], option: str) -> list[str]:
 
 @pytest.mark.parametrize("uid_range", [True, False])
 def test_the_wall_as_text(*, uid_range: bool) -> None:
-    argv = nsjail_argv(ROOT, uid_range=uid_range, environ={"A": "b"})
+    argv = nsjail_argv(ROOT, uid_range=uid_range, environ={"A": "b"}, python="/opt/python/bin/python3", options=["-O"])
 
     assert values(argv, "--user") == ["0:100000:65536" if uid_range else f"0:{os.getuid()}:1"]
     assert values(argv, "--bindmount_ro") == ["/usr:/usr"]
     assert values(argv, "--bindmount") == [f"/dev/{name}" for name in DEVICES]
+    assert (argv[argv.index("--") + 1], argv[-1]) == ("/opt/python/bin/python3", "-O")
     assert values(argv, "--pass_fd") == ["3"]
     assert "A=b" in values(argv, "--env")
     assert [word for word in argv if word.startswith(("--disable_clone", "--disable_no_new_privs", "--rw"))] == []

@@ -39,7 +39,7 @@ def sandbox(tmp_path: Path) -> Sandbox:
         Tier(name="bare", preload=()),
         Tier(name="science", preload=(), serves=frozenset({"numpy", "sympy", "pandas", "scipy", "matplotlib"})),
     )
-    return Sandbox(Environment(root=tmp_path, tiers=tiers), SandboxConfig(run_dir=tmp_path / "run"))
+    return Sandbox(Environment(packages=tmp_path, tiers=tiers), SandboxConfig(run_dir=tmp_path / "run"))
 
 
 @pytest.mark.parametrize("code", SCIENCE)

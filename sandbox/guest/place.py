@@ -1,0 +1,25 @@
+"""Where a zygote's programs stand and what is said to run them: set once, before the first fork."""
+
+from __future__ import annotations
+
+from typing import Any
+
+workdir = "/work"
+filename = "main.py"
+command = ["python3", "main.py"]
+"""As the operator wrote it; a program sees it as `sys.orig_argv`."""
+python = "python3"
+"""The interpreter."""
+origin = ""
+"""Folder with what an image has in its working directory, to be linked there; "": nothing."""
+_NAMES = ("workdir", "filename", "command", "python", "origin")
+
+
+def settings() -> dict[str, Any]:
+    """What `settle` takes, for another interpreter."""
+    return {name: globals()[name] for name in _NAMES}
+
+
+def settle(message: dict[str, Any]) -> None:
+    """Take what the host tells a zygote."""
+    globals().update({name: message[name] for name in _NAMES})

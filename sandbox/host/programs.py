@@ -1,0 +1,54 @@
+"""Where an environment has the programs that it names, and the variables that they find."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sandbox.errors import SandboxUnavailable
+from sandbox.host.image import DEFAULT_PATH, which
+
+if TYPE_CHECKING:
+    from sandbox.environment import Environment
+
+PACKAGES = "/opt/python"
+_THREADS = str(min(8, os.cpu_count() or 1))
+_VARIABLES = {
+    "HOME": "/tmp",
+    "LANG": "C.UTF-8",
+    # A thread per processor of a large machine would pass the limit of processes, and numpy dies of that.
+    "OPENBLAS_NUM_THREADS": _THREADS,
+    "OMP_NUM_THREADS": _THREADS,
+}
+
+
+def variables(environment: Environment) -> dict[str, str]:
+    """Variables of a program in `environment` whose caller asks for none."""
+    path = DEFAULT_PATH if environment.image else f"{PACKAGES}/bin:/usr/local/bin:/usr/bin:/bin"
+    return {"PATH": path, **_VARIABLES, **environment.variables}
+
+
+def locate(environment: Environment, program: str) -> str | None:
+    """Path in the jail of a program that is named as in a shell; None if it is not there or cannot be executed."""
+    search = variables(environment)["PATH"]
+    if environment.image is not None:
+        return which(environment.image, program, search)
+    bundled = f"{PACKAGES}/bin/"
+    name = program if "/" not in program else program.removeprefix(bundled)
+    if environment.packages is not None and "/" not in name and (environment.packages / "bin" / name).exists():
+        return f"{bundled}{name}"
+    return which(Path("/"), program, search)
+
+
+def require(environment: Environment) -> str:
+    """Path in the jail of what the run command starts. Raises SandboxUnavailable."""
+    program = environment.command[0]
+    found = locate(environment, program)
+    if found is None:
+        where = "the image" if environment.image else "this machine"
+        raise SandboxUnavailable(
+            f"environment {environment.name}: {where} has no executable {program} for the run command "
+            f"`{' '.join(environment.command)}`"
+        )
+    return found
