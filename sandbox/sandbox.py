@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.errors import JailFailed, NotSupported, SandboxUnavailable
+from sandbox.host.identity import uid_range
 from sandbox.host.jail import Jail
 from sandbox.host.pool import Pool
 from sandbox.host.walls import walls_for
@@ -47,7 +48,7 @@ class Sandbox:
         self._shared = shared or Shared(config)
         self._owns_shared = shared is None
         self.hierarchy = self._shared.hierarchy
-        self._own_uids = os.geteuid() == 0
+        self._own_uids = uid_range() is not None
         self._pools: dict[str, Pool] = {}
         self._folders = itertools.count(1)
         self._running = 0

@@ -28,36 +28,44 @@ def main(arguments: list[str]) -> int:
     """Run pytest with `arguments`; its exit code."""
     settings = Settings.from_env()
     environment = settings.environment_root or bootstrap.environment_root(settings.state_dir)
-    uid = _free_uid()
+    uid = free_uid()
     folder = Path(tempfile.mkdtemp(prefix="evalpool-user-"))
     os.chown(folder, uid, uid)
     try:
         pid = os.fork()
         if pid == 0:
-            _become(uid, [CHECKOUT, Path(sys.prefix), Path(sys.base_prefix), environment, *_bases(environment), folder])
-            _pytest(arguments, folder, environment)
+            uncover_all(needed_by(environment, folder))
+            become(uid)
+            run_pytest(arguments, folder, environment)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     finally:
         shutil.rmtree(folder)
 
 
-def _free_uid() -> int:
+def free_uid() -> int:
+    """A uid that nobody has."""
     taken = {entry.pw_uid for entry in pwd.getpwall()}
     return next(uid for uid in itertools.count(54321) if uid not in taken)
 
 
-def _bases(environment: Path) -> list[Path]:
-    """Where the environment's interpreter really lies."""
-    return [(environment / "bin/python3").resolve().parent.parent]
+def needed_by(environment: Path, folder: Path) -> list[Path]:
+    """What a suite reads and writes, the environment's real interpreter included."""
+    base = (environment / "bin/python3").resolve().parent.parent
+    return [CHECKOUT, Path(sys.prefix), Path(sys.base_prefix), environment, base, folder]
 
 
-def _become(uid: int, needed: list[Path]) -> None:
+def uncover_all(needed: list[Path]) -> None:
+    """Make everything `needed` readable for anybody, in this process's own mount namespace."""
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.umask(0o022)
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount("none", "/", "", linux.MS_REC | linux.MS_PRIVATE)
     while hidden := _hidden(needed):
         _uncover(hidden, needed)
+
+
+def become(uid: int) -> None:
+    """Be an ordinary user without groups."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -93,7 +101,8 @@ def _topmost(hidden: Path, needed: list[Path]) -> list[Path]:
     return [path for path in below if below.isdisjoint(path.parents)]
 
 
-def _pytest(arguments: list[str], folder: Path, environment: Path) -> None:
+def run_pytest(arguments: list[str], folder: Path, environment: Path) -> None:
+    """Become pytest, with `folder` as the only place to write to."""
     os.chdir(CHECKOUT)
     variables = {
         "EVAL_ENVIRONMENT_ROOT": str(environment),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import sandbox
 from sandbox.errors import SandboxUnavailable
 from sandbox.guest import protocol
+from sandbox.host.identity import can_stage, require_reachable, uid_range
 from sandbox.host.imagefs import ORIGIN
 from sandbox.host.notices import Event, Notice, ProtocolError, boot_failure, notice
 from sandbox.host.nsjail import CONTROL_FD, nsjail_argv
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sandbox.environment import Environment, Tier
-    from sandbox.host.notices import CellExit
+from sandbox.host.notices import CellExit
 
 log = logging.getLogger(__name__)
 _CLOSE_S = 5.0
@@ -211,12 +212,14 @@ async def _spawn(
     folder: Path, environment: Environment, control: socket.socket, walls: dict[str, Any]
 ) -> asyncio.subprocess.Process:
     rootfs = build_rootfs(folder / "root", environment)
-    plan = "null"
-    if walls["own_uids"]:
+    plan, uids = "null", uid_range() if walls["own_uids"] else None
+    if uids and can_stage():
         plan, rootfs = staging(rootfs)
+    elif uids:
+        require_reachable(rootfs.path, *(Path(bind.source) for bind in rootfs.binds))
     argv = nsjail_argv(
         rootfs,
-        uid_range=walls["own_uids"],
+        uids=uids,
         environ=variables(environment),
         python=require(environment),
         options=environment.options,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from sandbox.host.rootfs import RootFs
 
 CONTROL_FD = 3
-_UID_RANGE = "0:100000:65536"
 _BOOT = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.boot import main; main()"
 
 
@@ -30,16 +29,17 @@ def nsjail_path() -> str:
 
 
 def nsjail_argv(
-    rootfs: RootFs, *, uid_range: bool, environ: Mapping[str, str], python: str, options: Sequence[str] = ()
+    rootfs: RootFs, *, uids: range | None, environ: Mapping[str, str], python: str, options: Sequence[str] = ()
 ) -> list[str]:
     """Command line of one jail around a zygote: the interpreter `python` of the jail, with these options.
 
     Namespaces: user, mount, pid, net, ipc, uts, cgroup (nsjail's defaults, none switched off). The zygote
-    keeps capabilities, but only over the user namespace that is made here; cells give them up.
+    keeps capabilities, but only over the user namespace that is made here; cells give them up. `uids` are the
+    jail's (0 in it is the first); without, it has this process's one.
     """
-    uid, gid = (_UID_RANGE, _UID_RANGE) if uid_range else (f"0:{os.getuid()}:1", f"0:{os.getgid()}:1")
+    uid, gid = (uids, uids) if uids else (range(os.getuid(), os.getuid() + 1), range(os.getgid(), os.getgid() + 1))
     argv = [nsjail_path(), "--mode", "o", "--really_quiet", "--keep_caps", "--time_limit", "0"]
-    argv += ["--user", uid, "--group", gid, "--hostname", "evalpool", "--chroot", str(rootfs.path)]
+    argv += ["--user", _map(uid), "--group", _map(gid), "--hostname", "evalpool", "--chroot", str(rootfs.path)]
     argv += ["--pass_fd", str(CONTROL_FD), "--nice_level", "0", "--disable_rlimits", "--cwd", "/work"]
     for bind in rootfs.binds:
         argv += ["--bindmount_ro", f"{bind.source}:{bind.target}"]
@@ -50,3 +50,7 @@ def nsjail_argv(
     # Lazy binding would look the same symbols up again in every cell.
     argv += ["--env", "LD_BIND_NOW=1"]
     return [*argv, "--", python, "-c", _BOOT, *options]
+
+
+def _map(ids: range) -> str:
+    return f"0:{ids.start}:{len(ids)}"

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 from sandbox.config import SandboxConfig
 from sandbox.ending import Ending, ending_of
 from sandbox.environment import Environment, Tier
-from sandbox.errors import SandboxError
+from sandbox.errors import SandboxError, SandboxUnavailable
 from sandbox.host.cgroup import find_hierarchy
+from sandbox.host.identity import NO_UID_FIX, uid_range
 from sandbox.host.nsjail import nsjail_path
 from sandbox.host.seccomp import compile_policy
 from sandbox.sandbox import Sandbox
@@ -106,7 +107,7 @@ def _user_namespaces() -> Check:
             return _check(name, Level.FAIL, "AppArmor takes their capabilities away", fix)
     error = _try_flags(_CLONE_NEWUSER)
     if error:
-        fix = "in Docker: --security-opt seccomp=unconfined --security-opt apparmor=unconfined; or see docs"
+        fix = "in a container: the profiles for seccomp and AppArmor of docs/privileges.md"
         return _check(name, Level.FAIL, f"cannot be made: {error}", fix)
     return _check(name, Level.PASS, "can be made")
 
@@ -123,8 +124,12 @@ def _nsjail() -> Check:
 
 
 def _uids() -> Check:
-    if os.geteuid() == 0:
-        return _check("uids", Level.PASS, "each cell has one of its own")
+    try:
+        uids = uid_range()
+    except SandboxUnavailable as error:
+        return _check("uids", Level.FAIL, str(error), NO_UID_FIX)
+    if uids is not None:
+        return _check("uids", Level.PASS, f"each cell has one of its own, from {uids.start} on")
     detail = "all cells share this user's; a user namespace for each keeps them apart"
     return _check("uids", Level.WARN, detail, "run as root (in a container: with CAP_SETUID and CAP_SETGID)")
 
@@ -183,6 +188,7 @@ def _trial() -> Check:
 async def _run_one() -> str:
     environment = Environment(packages=Path(sys.base_prefix), tiers=(Tier(name="bare", preload=()),))
     with tempfile.TemporaryDirectory(prefix="evalpool-probe-") as folder:
+        Path(folder).chmod(0o755)  # the jail's uids are not ours
         async with Sandbox(environment, SandboxConfig(run_dir=Path(folder, "run"), slots=1)) as sandbox:
             report = await sandbox.run(RunSpec(code="print(6 * 7)"))
     if ending_of(report) is not Ending.OK or report.stdout != b"42\n":
