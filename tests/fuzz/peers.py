@@ -56,7 +56,7 @@ class Zygote:
 
     async def boot(self, answer: bytes = b'{"op": "ready"}') -> str | None:
         self.control.send(answer)
-        why = await self.jail.boot(TIER, {}, timeout_s=5)
+        why = await self.jail.boot(TIER, {}, {}, timeout_s=5)
         self.control.recv(protocol.PACKET_BYTES)
         return why
 
