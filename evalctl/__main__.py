@@ -9,12 +9,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from evalctl import tether
+from evalctl import packages, tether
 from evalctl.settings import Settings, SettingsError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Run code in sandboxes."
 )
+app.add_typer(packages.app, name="packages")
 _BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

@@ -39,7 +39,7 @@ def ensure_venv(state: Path, *, dev: bool) -> Path:
     venv = state / "venv"
     locks = [CHECKOUT / "requirements.lock"] + [CHECKOUT / "requirements-dev.lock"] * dev
     wanted = {f"{lock.name} {_digest(lock)}" for lock in locks} | {_interpreter()}
-    with _locked(state):
+    with locked(state):
         marker = venv / ".complete"
         present = set(marker.read_text().splitlines()) if marker.exists() else set()
         if wanted <= present:
@@ -69,7 +69,7 @@ def ensure_environment(state: Path, name: str = "default") -> Path:
     marker = root / ".complete"
     if marker.exists():
         return root
-    with _locked(state):
+    with locked(state):
         if marker.exists():
             return root
         # Cells run as other users: what they import must be readable whatever the caller's umask.
@@ -120,7 +120,7 @@ def _complete(marker: Path, lines: set[str]) -> None:
 
 
 @contextlib.contextmanager
-def _locked(state: Path) -> Iterator[None]:
+def locked(state: Path) -> Iterator[None]:
     """Let one installer at a time work on the state folder."""
     state.mkdir(parents=True, exist_ok=True)
     with (state / "setup.lock").open("w") as lock:

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from evalctl import bootstrap, guards, valkey
 from evalctl.guards import UpError
+from evalctl.layers import Layers
 from evalctl.settings import Settings, child_environment
 from evalctl.supervisor import ChildSpec, Interrupted, Supervisor
 
@@ -57,7 +58,7 @@ def up(settings: Settings, *, workers: int) -> int:
 
 def _plan(settings: Settings, workers: int) -> Plan:
     try:
-        root = settings.environment_root or bootstrap.ensure_environment(settings.state_dir)
+        root = settings.environment_root or _default_environment(settings.state_dir)
     except bootstrap.BootstrapError as error:
         raise UpError(str(error)) from None
     url, name, server = settings.redis_url, "the one in EVAL_REDIS_URL", None
@@ -74,6 +75,16 @@ def _plan(settings: Settings, workers: int) -> Plan:
         server=server,
         environment_root=root,
     )
+
+
+def _default_environment(state: Path) -> Path:
+    """Where the packages of the default environment are: a link, which `evalctl packages` changes."""
+    layers = Layers(state, bootstrap.ensure_environment(state))
+    with bootstrap.locked(state):
+        lost = layers.adopt()
+    if lost:
+        _say(f"the locked packages are others now; add yours again: evalctl packages add {shlex.join(lost)}")
+    return layers.pointer
 
 
 def _kept_token(file: Path) -> str:
