@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from api.app import create_app
 from api.server import Server
 from api.settings import ApiSettings
-from jobs.connect import connect
+from jobs.connect import split_urls
 from jobs.logs import configure
-from jobs.redis_broker import RedisSubmitter
-from jobs.redis_inbox import RedisInbox
 from jobs.settings import BrokerSettings
+from jobs.shards import close_all, inbox_of, open_all, submitter_of
 from jobs.startup import faults
 
 USAGE_ERROR = 2
@@ -23,15 +22,15 @@ USAGE_ERROR = 2
 
 async def serve(settings: ApiSettings) -> None:
     """Serve until a signal says stop."""
-    connections = connect(settings.redis_url.get_secret_value())
+    opened = open_all(split_urls(settings.redis_url.get_secret_value()))
     broker = BrokerSettings()
-    submitter, inbox = RedisSubmitter(connections, broker), RedisInbox(connections, broker)
+    submitter, inbox = submitter_of(opened, broker), inbox_of(opened, broker)
     log = structlog.get_logger("api")
-    log.info("api_started", host=settings.host, port=settings.port, redis=connections.address)
+    log.info("api_started", host=settings.host, port=settings.port, redis=[one.address for one in opened])
     try:
         await Server(create_app(settings, submitter, inbox), settings).serve()
     finally:
-        await connections.aclose()
+        await close_all(opened)
         log.info("api_stopped")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
@@ -16,26 +16,15 @@ from api.routes import docs
 from api.routes.evals import Evals
 from api.routes.jobs import Jobs
 from api.routes.meta import Meta
-from jobs.broker import Inbox, Submitter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from types import TracebackType
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from api.settings import ApiSettings
-
-
-class OpenableInbox(Inbox, Protocol):
-    """An inbox that reads while it is open."""
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
+    from jobs.broker import OpenableInbox, Submitter
 
 
 def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox) -> FastAPI:

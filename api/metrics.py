@@ -43,6 +43,8 @@ BROKER_UP = Gauge("evalpool_broker_up", "1 if Redis answered at this scrape; 0 m
 BUILD = Gauge("evalpool_build_info", "What runs here; always 1.", ["version", "python"])
 BUILD.labels(version("evalpool"), platform.python_version()).set(1)
 
+SHARDS_UNREACHABLE = Gauge("evalpool_shards_unreachable", "Redis of several that do not answer, while others do.")
+
 
 @cache
 def request_seconds(route: str, status_class: int) -> Histogram:

@@ -230,4 +230,6 @@ class Health(BaseModel):
 
     model_config = _shape(status="ok")
 
-    status: Literal["ok", "ready"]
+    status: Literal["ok", "ready", "degraded"]
+    """`degraded`: of several Redis some do not answer; their share of the jobs fails, the rest is served."""
+    unreachable: list[str] = []

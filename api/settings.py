@@ -8,6 +8,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.connect import split_urls
+
 MIB = 1 << 20
 
 
@@ -17,7 +19,7 @@ class ApiSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EVAL_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    """Where the lanes are. Secret, because it may hold a password."""
+    """Where the lanes are: one URL, or several, separated by commas. Secret, because it may hold a password."""
     host: str = "127.0.0.1"
     """Address to bind. Anything but loopback needs `token_auth`."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
@@ -49,9 +51,8 @@ class ApiSettings(BaseSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _known_scheme(cls, url: SecretStr) -> SecretStr:
-        if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must start with redis://, rediss:// or unix://")
+    def _usable(cls, url: SecretStr) -> SecretStr:
+        split_urls(url.get_secret_value())
         return url
 
     @model_validator(mode="after")

@@ -125,7 +125,8 @@ async def _boot(supervisor: Supervisor, plan: Plan) -> float:
     if plan.server is not None:
         valkey.prepare(plan.server)
         supervisor.start(_redis_child(plan, plan.server))
-    await _redis_answers(plan)
+    for url in plan.redis_url.split(","):
+        await _redis_answers(url.strip(), ours=plan.server is not None)
     _say(f"starting {plan.workers} worker(s) and the API; their logs are in {plan.settings.run_dir}")
     supervisor.start(*(_worker_child(plan, number) for number in range(1, plan.workers + 1)))
     supervisor.start(_api_child(plan))
@@ -170,17 +171,17 @@ def _service_environment(plan: Plan) -> dict[str, str]:
     return env if settings.token else env | {"EVAL_TOKEN_AUTH": plan.token}
 
 
-async def _redis_answers(plan: Plan) -> None:
+async def _redis_answers(url: str, *, ours: bool) -> None:
     """Wait for PONG, not for the socket: a server that reads its data back is not ready yet."""
     deadline = time.monotonic() + _REDIS_START_S
     while True:
-        redis = Redis.from_url(plan.redis_url, socket_timeout=2, socket_connect_timeout=2)
+        redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
         try:
             async with redis:
                 await redis.ping()
         except (RedisError, OSError) as error:
             # A server of somebody else's is there or it is not; ours may take its time.
-            if plan.server is None or time.monotonic() > deadline:
+            if not ours or time.monotonic() > deadline:
                 raise UpError(f"redis does not answer: {error}") from None
             await asyncio.sleep(0.05)
         else:

@@ -1,6 +1,7 @@
 """The broker: moves jobs from submitters to workers and results back.
 
-Two implementations pass one contract suite: `RedisBroker` (the real one) and `MemoryBroker` (unit tests).
+Three implementations pass one contract suite: on one Redis (`redis_broker`), on several (`shards`), and
+`MemoryBroker` (unit tests).
 
 At least once, one visible result: a job is leased, its lease renewed while it runs; a lease that is not
 renewed for `lease_s` is taken over by `reclaim`. Only the present owner's `finish` counts.
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
 
     from jobs.model import (
         Delivery,
@@ -33,6 +36,9 @@ class Gauges(Protocol):
 
     async def ping(self) -> None:
         """Raise BrokerUnavailable unless the broker answers."""
+
+    async def unreachable(self) -> Sequence[str]:
+        """Name the Redis servers that do not answer while others do; raises BrokerUnavailable if none does."""
 
     async def lane_stats(self) -> Mapping[Lane, LaneStats]:
         """Every lane at this moment."""
@@ -81,6 +87,16 @@ class Inbox(Protocol):
         """Like `expect`, for an asynchronous job that any process submitted; done at once if finished."""
 
 
+class OpenableInbox(Inbox, Protocol):
+    """An inbox that reads while it is open."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+
 class WorkerBroker(Gauges, Protocol):
     """The half that workers use. Its lease holder's name must be of this process alone."""
 
@@ -89,7 +105,8 @@ class WorkerBroker(Gauges, Protocol):
 
         The two bounds overlap: at most `max(single, batch)` jobs in all, so pass the free slots as `single`
         and those that batches may take as `batch`. Waits up to `wait_s` if there is none. Never cancel this
-        call: let it return. May return one job more than asked for (a blocking read takes one per stream).
+        call: let it return. May return more than asked for: what it waited for is one job per stream, and on
+        several Redis one per stream and Redis.
         """
 
     async def renew(self, deliveries: Collection[Delivery]) -> Collection[Delivery]:

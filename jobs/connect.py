@@ -1,6 +1,6 @@
 """Redis clients for one process, and the edge at which redis-py's errors become ours.
 
-Two clients, since a blocking read holds its connection for seconds and must outlast the command time-out.
+Several clients, since a blocking read holds its connection for seconds and must outlast the command time-out.
 redis-py's `from_url` neither retries nor waits for a free connection unless told to, so both are built here.
 """
 
@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 from jobs.errors import BrokerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any, Final
 
     Client = Redis
@@ -32,6 +32,7 @@ _READ_TIMEOUT_S = 2 * MAX_BLOCK_S  # a peer that says nothing for longer is gone
 _RETRIES = 10
 _MAX_COMMANDS = 64
 _MAX_READS = 16
+_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +44,23 @@ class Connections:
     commands: Client = field(repr=False)
     reads: Client = field(repr=False)
     """For blocking reads only."""
+    lane_read: Client = field(repr=False)
+    """A single connection, for a blocking read that is to be ended early: the server knows it by one id."""
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self.commands.aclose()
-        await self.reads.aclose()
+        for client in (self.commands, self.reads, self.lane_read):
+            await client.aclose()
+
+
+def split_urls(text: str) -> Sequence[str]:
+    """The URLs in a comma-separated list (a comma within one is written %2C). Raises ValueError on what none can be."""
+    urls = [url.strip() for url in text.split(",")]
+    if not all(url.startswith(_SCHEMES) for url in urls):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    if len({_address(url) for url in urls}) < len(urls):
+        raise ValueError("names the same Redis twice")
+    return urls
 
 
 def connect(url: str) -> Connections:
@@ -56,6 +69,7 @@ def connect(url: str) -> Connections:
         address=_address(url),
         commands=_client(url, size=_MAX_COMMANDS, timeout_s=_COMMAND_TIMEOUT_S),
         reads=_client(url, size=_MAX_READS, timeout_s=_READ_TIMEOUT_S),
+        lane_read=_client(url, size=1, timeout_s=_READ_TIMEOUT_S),
     )
 
 

@@ -103,6 +103,9 @@ class MemoryBroker:
     async def ping(self) -> None:
         pass
 
+    async def unreachable(self) -> Sequence[str]:
+        return ()
+
     async def depth(self, lane: Lane) -> int:
         return len(self.lanes[lane])
 
@@ -185,8 +188,8 @@ class MemoryWorkerBroker:
     def __init__(self, broker: MemoryBroker, name: str) -> None:
         self._broker, self._name = broker, name
         self._held: set[str] = set()
-        self.ping, self.depth, self.lane_stats = broker.ping, broker.depth, broker.lane_stats
-        self.dead_letters = broker.dead_letters
+        self.ping, self.unreachable = broker.ping, broker.unreachable
+        self.depth, self.lane_stats, self.dead_letters = broker.depth, broker.lane_stats, broker.dead_letters
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
         until = time.monotonic() + wait_s

@@ -159,9 +159,16 @@ class Delivery:
     job: Job
     lane: Lane
     entry_id: str
-    """Id of the stream entry."""
+    """Id of the stream entry, unique in its lane."""
     attempt: int
     """1 for the first lease, +1 for each redelivery."""
+    shard: int = 0
+    """Which of several Redis it is from (`shards`)."""
+
+    @property
+    def key(self) -> tuple[int, str, Lane, str]:
+        """Tells it from everything else that a worker may hold: entry ids are times, and lanes share them."""
+        return (self.shard, self.job.environment, self.lane, self.entry_id)
 
 
 class Submission(StrEnum):

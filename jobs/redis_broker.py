@@ -53,6 +53,10 @@ class _RedisGauges:
         with redis_errors():
             await self._redis.ping()
 
+    async def unreachable(self) -> Sequence[str]:
+        await self.ping()
+        return ()
+
     async def lane_stats(self) -> Mapping[Lane, LaneStats]:
         with redis_errors():
             return {lane: _lane_stats(*await self._scripts.stats(lane)) for lane in LANES}
@@ -124,8 +128,9 @@ class RedisWorkerBroker(_RedisGauges):
     def __init__(self, connections: Connections, settings: BrokerSettings, *, worker: str) -> None:
         super().__init__(connections, settings)
         self._worker = worker
+        self._reads = connections.reads
         self._lease_ms = int(settings.lease_s * 1000)
-        self._held: set[str] = set()
+        self._held: set[tuple[Lane, str]] = set()
         self._empty = False
         """The lanes were empty a moment ago: wait at once, without looking first."""
         self._swept_at = time.monotonic()
@@ -147,7 +152,7 @@ class RedisWorkerBroker(_RedisGauges):
                     step = partial(self._scripts.renew, self._worker, lane, ids)
                     gone = await self._with_groups(step)
                     lost += [delivery for delivery in mine if delivery.entry_id in gone]
-        self._held.difference_update(delivery.entry_id for delivery in lost)
+        self._held.difference_update((delivery.lane, delivery.entry_id) for delivery in lost)
         return lost
 
     async def reclaim(self, *, limit: int) -> Sequence[Delivery]:
@@ -157,7 +162,7 @@ class RedisWorkerBroker(_RedisGauges):
                 lambda: self._scripts.reclaim(self._worker, lease_ms=self._lease_ms, limit=limit)
             )
             # We were too slow to renew, but nobody took these: the claim has renewed them.
-            return await self._deliver([row for row in rows if row.entry_id not in self._held])
+            return await self._deliver([row for row in rows if (row.lane, row.entry_id) not in self._held])
 
     async def emit(self, delivery: Delivery, output: Output) -> None:
         if delivery.job.reply_to is not None:
@@ -168,7 +173,7 @@ class RedisWorkerBroker(_RedisGauges):
         return await self._finish(delivery, result, dead_reason="")
 
     async def release(self, delivery: Delivery) -> None:
-        self._held.discard(delivery.entry_id)
+        self._held.discard((delivery.lane, delivery.entry_id))
         with redis_errors():
             await self._with_groups(lambda: self._scripts.release(self._owned(delivery), attempts=delivery.attempt - 1))
 
@@ -208,7 +213,7 @@ class RedisWorkerBroker(_RedisGauges):
 
     async def _read(self, lanes: Collection[Lane], count: int, block_s: float) -> list[Row]:
         streams = {self._keys.lane(lane): lane for lane in lanes}
-        reply: Any = await self._connections.reads.xreadgroup(
+        reply: Any = await self._reads.xreadgroup(
             keys.GROUP,
             self._worker,
             dict.fromkeys(streams, ">"),
@@ -228,7 +233,7 @@ class RedisWorkerBroker(_RedisGauges):
                 deliveries.append(_delivery(row))
             except WireError as error:
                 await self._bury(row, str(error))
-        self._held.update(delivery.entry_id for delivery in deliveries)
+        self._held.update((delivery.lane, delivery.entry_id) for delivery in deliveries)
         return deliveries
 
     async def _bury(self, row: Row, reason: str) -> None:
@@ -254,7 +259,7 @@ class RedisWorkerBroker(_RedisGauges):
                 )
             )
         # Not before: while Redis is away it is tried again, and must not be reclaimed by ourselves meanwhile.
-        self._held.discard(delivery.entry_id)
+        self._held.discard((delivery.lane, delivery.entry_id))
         return Finish.RECORDED if ours else Finish.STALE
 
     async def _sweep(self) -> None:

@@ -64,6 +64,12 @@ def valkey() -> Iterator[ValkeyServer]:
     yield from _running_valkey()
 
 
+@pytest.fixture(scope="session")
+def second_valkey() -> Iterator[ValkeyServer]:
+    """Another one, for what spreads over several."""
+    yield from _running_valkey()
+
+
 @pytest.fixture
 def mortal_valkey() -> Iterator[ValkeyServer]:
     """A server of the test's own, to kill."""
@@ -75,6 +81,15 @@ async def connections(valkey: ValkeyServer) -> AsyncIterator[Connections]:
     """Clients of an empty server."""
     valkey.client.flushall()
     opened = connect(valkey.url)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+async def second_connections(second_valkey: ValkeyServer) -> AsyncIterator[Connections]:
+    """Clients of another empty server."""
+    second_valkey.client.flushall()
+    opened = connect(second_valkey.url)
     yield opened
     await opened.aclose()
 

@@ -40,6 +40,8 @@ class Running:
     started_at: float = field(default_factory=time.monotonic)
     lost: bool = False
     """Its lease went to somebody else: drop the result."""
+    parked: bool = False
+    """It has run, and only its Redis is away: it takes no slot from jobs of another."""
 
 
 class Consumer:
@@ -54,7 +56,8 @@ class Consumer:
     ) -> None:
         self._broker, self._runner, self._metrics = broker, runner, metrics
         self._slots, self._starts = slots, starts
-        self._running: dict[str, Running] = {}
+        self._running: dict[object, Running] = {}
+        """By `Delivery.key`."""
         self._cancelled: dict[str, None] = {}
         self._room = asyncio.Event()
         self._room.set()
@@ -88,7 +91,7 @@ class Consumer:
         loop = asyncio.get_running_loop()
         for delivery in deliveries:
             task = loop.create_task(self._work(delivery))
-            self._running[delivery.entry_id] = Running(delivery=delivery, task=task)
+            self._running[delivery.key] = Running(delivery=delivery, task=task)
             self._metrics.leased(delivery)
             loop.call_later(_YOUNG_S, self._settle)
         self._settle()
@@ -105,7 +108,7 @@ class Consumer:
     def lose(self, deliveries: Iterable[Delivery]) -> None:
         """Stop working on jobs that somebody else has by now."""
         for delivery in deliveries:
-            running = self._running.get(delivery.entry_id)
+            running = self._running.get(delivery.key)
             if running is not None:
                 running.lost = True
                 running.task.cancel()
@@ -133,7 +136,10 @@ class Consumer:
         return sum(running.started_at > grown_by for running in self._running.values())
 
     def _free(self, young: int) -> int:
-        return max(0, min(self._slots - len(self._running), self._starts - young))
+        return max(0, min(self._slots - self._busy(), self._starts - young))
+
+    def _busy(self) -> int:
+        return sum(not running.parked for running in self._running.values())
 
     async def _give_back(self) -> None:
         unfinished = list(self._running.values())
@@ -154,7 +160,7 @@ class Consumer:
             if result is not None:
                 await self._finish(delivery, result)
         finally:
-            del self._running[delivery.entry_id]
+            del self._running[delivery.key]
             self._settle()
 
     async def _result(self, delivery: Delivery, started_at: float) -> JobResult | None:
@@ -165,7 +171,7 @@ class Consumer:
                 return self._runner.poisoned(delivery)
             return await self._runner.run(delivery)
         except asyncio.CancelledError:
-            if self._running[delivery.entry_id].lost:
+            if self._running[delivery.key].lost:
                 return None
             return fail(delivery, Reason.CALLER, "cancelled while it ran", started_at)
         except Exception:
@@ -176,10 +182,12 @@ class Consumer:
     async def _finish(self, delivery: Delivery, result: JobResult) -> None:
         """Record the result, however long Redis is away: the lease tells whether it still counts."""
         poison = result.reason is Reason.ATTEMPTS
-        while not self._running[delivery.entry_id].lost:
+        while not self._running[delivery.key].lost:
             try:
                 finish = await (self._broker.dead_letter if poison else self._broker.finish)(delivery, result)
             except BrokerUnavailable:
+                self._running[delivery.key].parked = True
+                self._settle()
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self._metrics.finished(delivery, result, stale=finish is Finish.STALE)
@@ -187,7 +195,7 @@ class Consumer:
 
     def _settle(self) -> None:
         young = self._young()
-        self._metrics.busy(len(self._running), young=young)
+        self._metrics.busy(self._busy(), young=young)
         if self._free(young) or self.draining:
             self._room.set()
         else:

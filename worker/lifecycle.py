@@ -12,10 +12,11 @@ import time
 from typing import TYPE_CHECKING
 
 from jobs import tail
-from jobs.connect import connect
+from jobs.connect import split_urls
 from jobs.model import WorkerInfo
-from jobs.redis_broker import RedisWorkerBroker
 from jobs.settings import BrokerSettings
+from jobs.shard_worker import worker_broker_of
+from jobs.shards import close_all, open_all
 from sandbox import Sandbox, SandboxConfig, bare_environment, default_environment
 from worker import http, leases
 from worker.consumer import Consumer
@@ -70,9 +71,9 @@ async def _work(
     metrics: WorkerMetrics,
     stop: asyncio.Event,
 ) -> None:
-    connections = connect(settings.redis_url.get_secret_value())
+    opened = open_all(split_urls(settings.redis_url.get_secret_value()))
     broker_settings = BrokerSettings()
-    broker = RedisWorkerBroker(connections, broker_settings, worker=worker_id)
+    broker = worker_broker_of(opened, broker_settings, worker=worker_id)
     runner = Runner(sandbox, broker.emit, environment=_ENVIRONMENT, max_attempts=broker_settings.max_attempts)
     consumer = Consumer(broker, runner, metrics, slots=settings.slots, starts=settings.starts)
     info = WorkerInfo(id=worker_id, slots=settings.slots, environments=(_ENVIRONMENT,), started_at=time.time())
@@ -102,4 +103,4 @@ async def _work(
         await consumer.drain(consuming, settings.drain_s)
         for task in beside:
             await tail.stop(task)
-    await connections.aclose()
+    await close_all(opened)

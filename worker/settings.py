@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs.connect import split_urls
 
 
 class WorkerSettings(BaseSettings):
@@ -16,7 +18,7 @@ class WorkerSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EVAL_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    """Where the lanes are. Secret, because it may hold a password."""
+    """Where the lanes are: one URL, or several, separated by commas. Secret, because it may hold a password."""
     state_dir: Path = Path(".evalpool")
     """The worker keeps its jails under `run/` here."""
     environment_root: Path | None = None
@@ -39,3 +41,9 @@ class WorkerSettings(BaseSettings):
     sandbox: Literal["nsjail", "noop"] = "nsjail"
     """`noop` runs nothing and answers at once: for measuring the queue, never for service."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _usable(cls, url: SecretStr) -> SecretStr:
+        split_urls(url.get_secret_value())
+        return url

@@ -53,19 +53,20 @@ class Meta:
         return _shown(Health(status="ok"))
 
     async def readyz(self, request: Request) -> Response:
-        """Redis answers, a worker lives, and this process is not leaving."""
+        """Redis answers (of several: one), a worker lives, and this process is not leaving."""
         if request.app.state.draining:
             raise NotReady("This process is shutting down.")
-        await self._submitter.ping()
+        away = await self._submitter.unreachable()
         if not await self._submitter.workers():
             raise NotReady("No worker has announced itself in the last seconds.")
-        return _shown(Health(status="ready"))
+        # Still ready: the other shards' jobs must not lose their way in.
+        return _shown(Health(status="degraded", unreachable=list(away)) if away else Health(status="ready"))
 
     async def metrics(self, _: Request) -> Response:
         """Lane gauges are asked for now; without Redis the scrape still works and says so."""
         try:
             began = time.perf_counter()
-            await self._submitter.ping()
+            metrics.SHARDS_UNREACHABLE.set(len(await self._submitter.unreachable()))
             metrics.REDIS_SECONDS.observe(time.perf_counter() - began)
             metrics.show_lanes(await self._submitter.lane_stats())
             metrics.WORKERS.set(len(await self._submitter.workers()))

@@ -14,6 +14,8 @@ from jobs.model import Chunk, Job, JobResult, Lane, Output, OutputStream, Status
 from jobs.redis_broker import RedisSubmitter, RedisWorkerBroker
 from jobs.redis_inbox import RedisInbox
 from jobs.settings import BrokerSettings
+from jobs.shard_worker import worker_broker_of
+from jobs.shards import home, inbox_of, submitter_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -61,7 +63,24 @@ class RedisRig:
         return [(fields[b"id"].decode(), fields[b"reason"].decode()) for _, fields in entries]
 
 
-Rig = MemoryRig | RedisRig
+class ShardsRig(RedisRig):
+    """Time passes, on two servers."""
+
+    def __init__(self, *opened: Connections) -> None:
+        self.opened = opened
+        self.submitter: Submitter = submitter_of(opened, SETTINGS)
+
+    def inbox(self) -> Inbox:
+        return inbox_of(self.opened, SETTINGS)
+
+    def worker(self, name: str) -> WorkerBroker:
+        return worker_broker_of(self.opened, SETTINGS, worker=name)
+
+    async def dead(self) -> list[tuple[str, str]]:
+        return [one for connections in self.opened for one in await RedisRig(connections).dead()]
+
+
+Rig = MemoryRig | RedisRig | ShardsRig
 
 
 @pytest.fixture
@@ -70,10 +89,19 @@ async def redis_rig(connections) -> AsyncIterator[RedisRig]:
     await assert_keys_expire(connections)
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def rig(request, connections) -> AsyncIterator[Rig]:
-    yield MemoryRig() if request.param == "memory" else RedisRig(connections)
-    await assert_keys_expire(connections)
+@pytest.fixture
+async def shards_rig(connections, second_connections) -> AsyncIterator[ShardsRig]:
+    yield ShardsRig(connections, second_connections)
+    for opened in (connections, second_connections):
+        await assert_keys_expire(opened)
+
+
+@pytest.fixture(params=["memory", "redis", "shards"])
+async def rig(request, connections, second_connections) -> AsyncIterator[Rig]:
+    every = {"memory": MemoryRig, "redis": lambda: RedisRig(connections)}
+    yield every.get(request.param, lambda: ShardsRig(connections, second_connections))()
+    for opened in (connections, second_connections):
+        await assert_keys_expire(opened)
 
 
 async def assert_keys_expire(connections: Connections) -> None:
@@ -93,6 +121,13 @@ def make_job() -> Callable[..., Job]:
         return Job(**(defaults | fields))
 
     return make
+
+
+@pytest.fixture
+def neighbour(make_job) -> Callable[..., Job]:
+    """Make a job of the same shard as all others made so: order and bounds are promised there."""
+    numbers = (number for number in itertools.count(1) if home(f"neighbour-{number}", 2) == 0)
+    return lambda **fields: make_job(id=f"neighbour-{next(numbers)}", **fields)
 
 
 @pytest.fixture

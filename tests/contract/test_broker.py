@@ -44,27 +44,27 @@ async def test_a_job_submitted_again_is_not_added_again(rig, make_job):
     assert await rig.submitter.depth(Lane.SINGLE) == 1
 
 
-async def test_a_full_lane_refuses_new_jobs_but_knows_those_it_has(rig, make_job):
-    jobs = [make_job() for _ in range(4)]
+async def test_a_full_lane_refuses_new_jobs_but_knows_those_it_has(rig, neighbour):
+    jobs = [neighbour() for _ in range(4)]
     for job in jobs:
         await rig.submitter.submit(job)
 
     with pytest.raises(LaneFull) as full:
-        await rig.submitter.submit(refused := make_job())
+        await rig.submitter.submit(refused := neighbour())
     assert (full.value.lane, full.value.depth, full.value.bound) == ("single", 4, 4)
     assert await rig.submitter.submit(jobs[0]) is Submission.DUPLICATE
-    assert await rig.submitter.submit(make_job(lane=Lane.BATCH)) is Submission.ACCEPTED
+    assert await rig.submitter.submit(neighbour(lane=Lane.BATCH)) is Submission.ACCEPTED
     with pytest.raises(LaneFull):  # and not "duplicate": a refused job left no record
         await rig.submitter.submit(refused)
 
 
-async def test_running_jobs_count_towards_the_bound(rig, make_job):
+async def test_running_jobs_count_towards_the_bound(rig, neighbour):
     for _ in range(4):
-        await rig.submitter.submit(make_job())
+        await rig.submitter.submit(neighbour())
     await lease(rig.worker("a"))
 
     with pytest.raises(LaneFull):
-        await rig.submitter.submit(make_job())
+        await rig.submitter.submit(neighbour())
 
 
 async def test_an_expired_lease_goes_to_another_worker_as_the_next_attempt(rig, make_job):
@@ -190,9 +190,9 @@ async def test_a_job_that_kills_its_workers_is_dead_lettered_and_its_caller_told
         assert await rig.submitter.depth(Lane.SINGLE) == 0
 
 
-async def test_single_jobs_go_before_batch_jobs(rig, make_job):
-    batch = [make_job(lane=Lane.BATCH) for _ in range(3)]
-    single = [make_job() for _ in range(2)]
+async def test_single_jobs_go_before_batch_jobs(rig, neighbour):
+    batch = [neighbour(lane=Lane.BATCH) for _ in range(3)]
+    single = [neighbour() for _ in range(2)]
     for job in batch + single:
         await rig.submitter.submit(job)
 
@@ -201,8 +201,8 @@ async def test_single_jobs_go_before_batch_jobs(rig, make_job):
     assert [job.id for job in [*single, *batch[:2]]] == ids(leased)
 
 
-async def test_no_more_batch_jobs_are_leased_than_asked_for(rig, make_job):
-    batch = [make_job(lane=Lane.BATCH) for _ in range(3)]
+async def test_no_more_batch_jobs_are_leased_than_asked_for(rig, neighbour):
+    batch = [neighbour(lane=Lane.BATCH) for _ in range(3)]
     for job in batch:
         await rig.submitter.submit(job)
     worker = rig.worker("a")

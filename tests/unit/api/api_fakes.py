@@ -57,6 +57,7 @@ class FakeBroker:
             WorkerInfo(id="w2", slots=2, environments=("default", "science"), started_at=0.0),
         ]
         self.fault: Exception | None = None
+        self.away: list[str] = []
         self.opened = 0
         self.watched = asyncio.Event()
 
@@ -122,6 +123,10 @@ class FakeBroker:
     async def ping(self) -> None:
         if self.fault is not None:
             raise self.fault
+
+    async def unreachable(self) -> Sequence[str]:
+        await self.ping()
+        return self.away
 
     async def workers(self) -> Sequence[WorkerInfo]:
         await self.ping()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_healthz_needs_nobody_else(client: httpx2.AsyncClient, broker: FakeBroker) -> None:
     broker.fault = BrokerUnavailable()
 
-    assert (await client.get("/healthz")).json() == {"status": "ok"}
+    assert (await client.get("/healthz")).json() ["status"] == "ok"
 
 
 async def test_readyz_needs_redis_a_worker_and_a_process_that_stays(broker: FakeBroker, settings: ApiSettings) -> None:
@@ -46,6 +46,16 @@ async def test_readyz_needs_redis_a_worker_and_a_process_that_stays(broker: Fake
         (503, "No worker has announced itself in the last seconds."),
         (503, "This process is shutting down."),
     ]
+
+
+async def test_a_missing_shard_is_told_and_keeps_nobody_out(client: httpx2.AsyncClient, broker: FakeBroker) -> None:
+    assert (await client.get("/readyz")).json() == {"status": "ready", "unreachable": []}
+    broker.away = ["Redis 2 of 3"]
+
+    reply = await client.get("/readyz")
+
+    assert (reply.status_code, reply.json()) == (200, {"status": "degraded", "unreachable": ["Redis 2 of 3"]})
+    assert (await samples(client))["evalpool_shards_unreachable", ()] == 1
 
 
 async def test_the_lifespan_opens_and_closes_the_inbox(broker: FakeBroker, settings: ApiSettings) -> None:

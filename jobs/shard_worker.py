@@ -1,0 +1,229 @@
+# ruff: noqa: D102 (documented once, in the Protocols)
+"""The working half over several Redis: one worker serves every shard, and fairly.
+
+Each lease begins at another shard. A wait is one blocking read per shard at once; when one brings a job, the server
+ends the others (CLIENT UNBLOCK), so that none is cancelled and what they had taken by then is leased too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jobs.errors import BrokerUnavailable
+from jobs.redis_broker import RedisWorkerBroker
+from jobs.shards import ShardedGauges
+from jobs.spread import PATIENCE_S, Shard, answered, ask, leave, settled
+from jobs.tail import stop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
+    from typing import Any
+
+    from jobs.broker import WorkerBroker
+    from jobs.connect import Connections
+    from jobs.model import Delivery, Finish, JobResult, Output, WorkerInfo
+    from jobs.scripts import Row
+    from jobs.settings import BrokerSettings
+
+_UNBLOCK_EVERY_S = 0.01
+_PAUSE_S = 0.5
+
+
+class ShardWorkerBroker(RedisWorkerBroker):
+    """The working half on one of several Redis: a wait of its can be ended from here, and loses nothing by it."""
+
+    def __init__(self, connections: Connections, settings: BrokerSettings, *, worker: str) -> None:
+        super().__init__(connections, settings, worker=worker)
+        self._reads = connections.lane_read
+        self._reader_id: int | None = None
+
+    @property
+    def seems_empty(self) -> bool:
+        """Whether its last wait found empty lanes."""
+        return self._empty
+
+    async def unblock(self) -> None:
+        """Have the server end the blocking read, if it is in one. One of another client, at worst, ends early."""
+        if self._reader_id is not None:
+            with suppress(Exception):  # a server that does not know the command or is away: it ends by itself
+                await self._redis.client_unblock(self._reader_id)
+
+    async def _read(self, *args: Any) -> list[Row]:
+        # Asked each time: a connection may be a new one.
+        self._reader_id = await self._reads.client_id()
+        return await super()._read(*args)
+
+
+Shards = list[Shard[ShardWorkerBroker]]
+Reads = dict["asyncio.Task[Sequence[Delivery]]", Shard[ShardWorkerBroker]]
+
+
+def worker_broker_of(opened: Sequence[Connections], settings: BrokerSettings, *, worker: str) -> WorkerBroker:
+    """The working half over one Redis or several. `worker` must be unique to this process."""
+    if len(opened) == 1:
+        return RedisWorkerBroker(opened[0], settings, worker=worker)
+    return ShardedWorkerBroker(
+        [
+            Shard(number, one.address, ShardWorkerBroker(one, settings, worker=worker))
+            for number, one in enumerate(opened)
+        ]
+    )
+
+
+class ShardedWorkerBroker(ShardedGauges):
+    """Implements `WorkerBroker`. What belongs to a delivery goes to its shard; all else to every one that answers."""
+
+    def __init__(self, shards: Shards) -> None:
+        super().__init__(shards)
+        self._every = shards
+        self._lanes = _Lanes(shards)
+        self._turn = 0
+
+    async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
+        return await self._lanes.lease(single=single, batch=batch, wait_s=wait_s)
+
+    async def renew(self, deliveries: Collection[Delivery]) -> Collection[Delivery]:
+        held: dict[int, list[Delivery]] = {}
+        for delivery in deliveries:
+            held.setdefault(delivery.shard, []).append(delivery)
+        lost = await ask([self._every[number] for number in held], lambda shard: shard.broker.renew(held[shard.number]))
+        return [delivery for of_shard in lost.values() for delivery in of_shard]
+
+    async def reclaim(self, *, limit: int) -> Sequence[Delivery]:
+        found: list[Delivery] = []
+        self._turn += 1
+        for shard in _in_turn(self._every, self._turn):
+            found += await _soon(shard, shard.broker.reclaim(limit=limit - len(found)))
+        return found
+
+    async def emit(self, delivery: Delivery, output: Output) -> None:
+        await self._every[delivery.shard].broker.emit(delivery, output)
+
+    async def finish(self, delivery: Delivery, result: JobResult) -> Finish:
+        return await self._every[delivery.shard].broker.finish(delivery, result)
+
+    async def release(self, delivery: Delivery) -> None:
+        await self._every[delivery.shard].broker.release(delivery)
+
+    async def dead_letter(self, delivery: Delivery, result: JobResult) -> Finish:
+        return await self._every[delivery.shard].broker.dead_letter(delivery, result)
+
+    async def cancellations(self) -> AsyncIterator[str]:
+        heard: asyncio.Queue[str] = asyncio.Queue()
+        readers = [asyncio.create_task(_hear(shard, heard)) for shard in self._every]
+        try:
+            while True:
+                yield await heard.get()
+        finally:
+            for reader in readers:
+                await stop(reader)
+
+    async def announce(self, worker: WorkerInfo) -> None:
+        await ask(self._every, lambda shard: shard.broker.announce(worker))
+
+
+class _Lanes:
+    """Leases from the lanes of all shards."""
+
+    def __init__(self, shards: Shards) -> None:
+        self._shards = shards
+        self._turn = 0
+        self._empty = False
+        """The lanes were empty a moment ago: wait at once, without looking first."""
+
+    async def lease(self, *, single: int, batch: int, wait_s: float) -> list[Delivery]:
+        self._turn += 1
+        found = [] if self._empty and wait_s > 0 else await self._look(single, batch)
+        if not found and wait_s > 0 and (single > 0 or batch > 0):
+            found = await self._wait(min(single, 1), min(batch, 1), wait_s)
+        return found
+
+    async def _look(self, single: int, batch: int) -> list[Delivery]:
+        """What waits: the single lanes of all shards first."""
+        found: list[Delivery] = []
+        for singles in (True, False):
+            for shard in _in_turn(self._shards, self._turn):
+                room = min(single if singles else batch, max(single, batch) - len(found))
+                if room <= 0:
+                    break
+                counts = (room, 0) if singles else (0, room)
+                found += await _soon(shard, shard.broker.lease(single=counts[0], batch=counts[1], wait_s=0))
+        return found
+
+    async def _wait(self, single: int, batch: int, wait_s: float) -> list[Delivery]:
+        """One blocking read per shard; the first that brings something ends the others."""
+        loop, began = asyncio.get_running_loop(), time.monotonic()
+        reads = {
+            loop.create_task(shard.broker.lease(single=single, batch=batch, wait_s=wait_s)): shard
+            for shard in _in_turn(self._shards, self._turn)
+        }
+        if not reads:
+            raise BrokerUnavailable(f"none of {len(self._shards)} shards answers")
+        try:
+            await _first(reads, began + wait_s)
+            done = await self._end(reads)
+        except asyncio.CancelledError:
+            for task, shard in reads.items():
+                leave(task, shard, _give_back)
+            raise
+        good = [task for task in done if answered(reads[task], task)]
+        found = [one for task in good for one in _marked(reads[task].number, task.result())]
+        self._empty = all(shard.broker.seems_empty for shard in reads.values())
+        return found
+
+    async def _end(self, reads: Reads) -> set[asyncio.Task[Sequence[Delivery]]]:
+        """Those reads that have ended, which is all of them unless a server is away."""
+        give_up_at = time.monotonic() + PATIENCE_S
+        while (open_ := [task for task in reads if not task.done()]) and time.monotonic() < give_up_at:
+            # Again and again: a read may be on its way to the server while it is told to end.
+            for task in open_:
+                reads[task].beside(reads[task].broker.unblock())
+            await asyncio.wait(open_, timeout=_UNBLOCK_EVERY_S)
+        return await settled(reads, 0, late=_give_back)
+
+
+def _in_turn(shards: Shards, turn: int) -> Shards:
+    """Those that answer, beginning with another one each turn."""
+    first = turn % len(shards)
+    return [shard for shard in shards[first:] + shards[:first] if shard.available]
+
+
+async def _first(reads: Reads, until: float) -> None:
+    """Wait until a read has brought a job, all have ended, or it is time."""
+    open_ = set(reads)
+    while open_:
+        done, open_ = await asyncio.wait(
+            open_, timeout=max(0.0, until - time.monotonic()), return_when=asyncio.FIRST_COMPLETED
+        )
+        if not done or any(not task.exception() and task.result() for task in done):
+            return
+
+
+async def _soon(shard: Shard[ShardWorkerBroker], call: Coroutine[Any, Any, Sequence[Delivery]]) -> list[Delivery]:
+    """What one shard gives at once."""
+    task = asyncio.get_running_loop().create_task(call)
+    done = await settled({task: shard}, PATIENCE_S, late=_give_back)
+    return _marked(shard.number, task.result()) if done and answered(shard, task) else []
+
+
+async def _give_back(shard: Shard[ShardWorkerBroker], deliveries: Sequence[Delivery]) -> None:
+    """Nobody waits any more for what was leased so late."""
+    for delivery in deliveries:
+        await shard.broker.release(delivery)
+
+
+async def _hear(shard: Shard[ShardWorkerBroker], heard: asyncio.Queue[str]) -> None:
+    while True:
+        try:
+            async for job_id in shard.broker.cancellations():
+                heard.put_nowait(job_id)
+        except BrokerUnavailable:
+            await asyncio.sleep(_PAUSE_S)
+
+
+def _marked(number: int, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    return [replace(delivery, shard=number) for delivery in deliveries]
