@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jobs.scripts import Row
     from jobs.settings import BrokerSettings
 
-_UNBLOCK_EVERY_S = 0.01
+_UNBLOCK_EVERY_S = 0.001
 _PAUSE_S = 0.5
 
 

@@ -111,6 +111,10 @@ class Cluster:
         self.stop()
         shutil.rmtree(self.state)
 
+    @property
+    def redis_url(self) -> str:
+        return self._server.url
+
     def start_valkey(self) -> Service:
         valkey.prepare(self._server)
         service = self._start("valkey", list(self._server.argv))
