@@ -232,7 +232,7 @@ async def test_a_waiting_worker_is_woken_by_a_job_of_either_lane(rig, make_job):
         await rig.submitter.submit(job)
 
         assert [job.id] == ids(await wait)
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 2
 
 
 async def test_every_job_is_leased_by_exactly_one_of_many_workers(rig, make_job):
