@@ -1,0 +1,156 @@
+"""The environments of one worker: a sandbox each, switched under load when the file changes.
+
+A job that runs stays where it is: what was switched away from is closed only when nothing runs in it any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Self
+
+from jobs.model import EnvironmentInfo
+from sandbox import EnvironmentsError, Sandbox, SandboxUnavailable, Shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from pathlib import Path
+
+    from sandbox import Environment, SandboxConfig
+    from sandbox.host.pool import Pool
+
+log = logging.getLogger(__name__)
+_LOOK_S = 1.0
+_GOODBYE_S = 7.0
+"""Between the last announcement of an environment and its end: longer than anybody believes an announcement."""
+
+
+class Environments:
+    """An async context manager. `read` gives the environments as the file has them now."""
+
+    def __init__(self, read: Callable[[], Mapping[str, Environment]], config: SandboxConfig) -> None:
+        self._read, self._config = read, config
+        self._shared = Shared(config)
+        self._folders = itertools.count(1)
+        self._closing: set[asyncio.Task[None]] = set()
+        self.serving: dict[str, Sandbox] = {}
+        """Sandboxes by the name of their environment. Changes under whoever holds it."""
+
+    async def __aenter__(self) -> Self:
+        """Boot and prove them all. Raises EnvironmentsError; SandboxUnavailable, which names the environment."""
+        wanted = self._read()
+        async with AsyncExitStack() as undo:
+            undo.push_async_exit(self.__aexit__)
+            for environment in wanted.values():
+                self.serving[environment.name] = await self._open(environment)
+            undo.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*(sandbox.__aexit__() for sandbox in self.serving.values()))
+        self.serving.clear()
+        self._shared.close()
+
+    def about(self) -> dict[str, EnvironmentInfo]:
+        """What callers are told of each, by name."""
+        return {name: _info(sandbox.environment) for name, sandbox in self.serving.items()}
+
+    def pools(self) -> Iterator[tuple[str, str, Pool]]:
+        """Environment, tier, pool: for metrics."""
+        for name, sandbox in self.serving.items():
+            for tier, pool in sandbox.pools.items():
+                yield name, tier, pool
+
+    async def follow(self, file: Path, hurry: asyncio.Event, changed: Callable[[], None]) -> None:
+        """Take over what changes in the file, for ever; `hurry` has it read now. `changed` is called after a switch."""
+        seen = _version(file)
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(hurry.wait(), _LOOK_S)
+            if (now := _version(file)) != seen or hurry.is_set():
+                hurry.clear()
+                seen = now
+                await self.reload(changed)
+
+    async def reload(self, changed: Callable[[], None]) -> None:
+        """Serve what the file says now. What cannot be served is logged, and the old one stays."""
+        try:
+            wanted = self._read()
+        except EnvironmentsError as error:
+            log.error(str(error), extra={"event": "environments_refused"})  # noqa: TRY400  the operator's, not ours
+            return
+        for name, environment in wanted.items():
+            if name not in self.serving or self.serving[name].environment != environment:
+                await self._switch(environment)
+                changed()
+        for name in self.serving.keys() - wanted.keys():
+            self._close(self.serving.pop(name), after_s=_GOODBYE_S)
+            log.info("environment gone", extra={"event": "environment_gone", "environment": name})
+        changed()
+
+    async def _switch(self, environment: Environment) -> None:
+        try:
+            sandbox = await self._open(environment)
+        except SandboxUnavailable as error:
+            extra = {"event": "environment_refused", "environment": environment.name}
+            log.error(str(error), extra=extra)  # noqa: TRY400  the sentence says it all
+            return
+        old = self.serving.get(environment.name)
+        self.serving[environment.name] = sandbox
+        if old is not None:
+            self._close(old)
+        extra = {"event": "environment_ready", "environment": environment.name, "digest": environment.digest}
+        log.info("environment ready", extra=extra)
+
+    async def _open(self, environment: Environment) -> Sandbox:
+        folder = self._config.run_dir / str(next(self._folders))
+        sandbox = Sandbox(environment, replace(self._config, run_dir=folder), self._shared)
+        try:
+            await sandbox.__aenter__()
+            try:
+                await sandbox.prove()
+            except BaseException:
+                await sandbox.__aexit__()
+                raise
+        except SandboxUnavailable as error:
+            raise SandboxUnavailable(f"environment {environment.name}: {error}") from error
+        return sandbox
+
+    def _close(self, sandbox: Sandbox, *, after_s: float = 0.0) -> None:
+        async def work() -> None:
+            try:
+                await asyncio.sleep(after_s)
+                await sandbox.idle()
+            finally:
+                await sandbox.__aexit__()
+
+        self._task(work())
+
+    def _task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+
+def _info(environment: Environment) -> EnvironmentInfo:
+    return EnvironmentInfo(
+        kind=environment.kind,
+        filename=environment.filename,
+        command=environment.command,
+        digest=environment.digest or None,
+    )
+
+
+def _version(file: Path) -> tuple[int, int, int] | None:
+    """Something that changes when the file does."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_ino, stat.st_size
