@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from sandbox.host.warmth import Warmth
 
 if TYPE_CHECKING:
     from sandbox.config import SandboxConfig
+    from sandbox.host.cgroup import Hierarchy
 
+log = logging.getLogger(__name__)
 _serial = itertools.count()
 
 
@@ -21,9 +24,7 @@ class Shared:
     """Made once, given to each `Sandbox`; close it after the last of them."""
 
     def __init__(self, config: SandboxConfig) -> None:
-        self.hierarchy = find_hierarchy() if config.cgroups else None
-        if self.hierarchy is not None:
-            self.hierarchy.sweep()
+        self.hierarchy = _hierarchy() if config.cgroups else None
         self.busy = asyncio.Semaphore(config.slots)
         self.warmth = Warmth(config.warm or config.slots)
         self.slots = Slots(config.slots, self.hierarchy, name=f"evalpool-{os.getpid()}-{next(_serial)}")
@@ -31,3 +32,14 @@ class Shared:
     def close(self) -> None:
         """Remove the cgroups; every cell must be dead."""
         self.slots.close()
+
+
+def _hierarchy() -> Hierarchy | None:
+    hierarchy = find_hierarchy()
+    if hierarchy is not None:
+        try:
+            hierarchy.prepare()
+        except OSError as error:
+            log.warning("no cgroups: %s", error, extra={"event": "no_cgroups"})
+            return None
+    return hierarchy

@@ -243,7 +243,6 @@ class Cell:
         if not self._took_job and not self._starved:
             raise JailFailed("the cell broke before it took the job")
         code = os.waitstatus_to_exitcode(self._exit.status)
-        group = self._group_usage
         return RunReport(
             exit_code=code if code >= 0 else None,
             signal=-code if code < 0 else None,
@@ -261,7 +260,7 @@ class Cell:
             usage=Usage(
                 wall_s=wall_s,
                 cpu_s=max(0.0, self._exit.cpu_s - self._prepared_s),
-                memory_bytes=group.peak_bytes if group else self._exit.peak_bytes,
+                memory_bytes=_peak_bytes(self._exit, self._group_usage),
             ),
         )
 
@@ -290,6 +289,11 @@ class Cell:
             os.close(fd)
         self._folders = []
         self._rest()
+
+
+def _peak_bytes(ended: CellExit, counted: GroupUsage | None) -> int:
+    """Of the whole cell where that was counted, else of its largest process."""
+    return ended.peak_bytes if counted is None or counted.peak_bytes is None else counted.peak_bytes
 
 
 def _cpu_exceeded(code: int, cpu_s: float, limit_s: float | None) -> bool:

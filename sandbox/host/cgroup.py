@@ -11,6 +11,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.host.delegation import hand_down, place_for_cells
+
 _ROOT = Path("/sys/fs/cgroup")
 _NO_LIMIT_BYTES = 1 << 60
 _SOCKETS_BYTES = 16 << 20
@@ -21,7 +23,8 @@ _SOCKETS_BYTES = 16 << 20
 class GroupUsage:
     """What a cell used, by its cgroup."""
 
-    peak_bytes: int
+    peak_bytes: int | None
+    """None where the kernel cannot tell it of one cell (version 2 before Linux 6.12)."""
     oom_kills: int
 
 
@@ -52,9 +55,10 @@ class CellGroup:
             (memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(_SOCKETS_BYTES))
         if files is V2:
             (memory / "memory.oom.group").write_text("1")
+        _forbid_swap(memory)
         self.procs = tuple(os.open(folder / "cgroup.procs", os.O_WRONLY) for folder in sorted(self._folders))
         self._limit = os.open(memory / files.limit, os.O_WRONLY)
-        self._peak = os.open(memory / files.peak, os.O_RDWR)
+        self._peak = _resettable(memory / files.peak)
         self._events = os.open(memory / files.events, os.O_RDONLY)
         self._before = 0
 
@@ -72,7 +76,7 @@ class CellGroup:
 
     def limit_memory(self, limit_bytes: int) -> bool:
         """Set the bound of the cell that is in the group now; False if it uses more than that already."""
-        with contextlib.suppress(OSError):  # version 2 before Linux 6.12 cannot reset its peak
+        if self._peak is not None:
             os.write(self._peak, b"0")
         try:
             self._write_limit(limit_bytes)
@@ -84,13 +88,14 @@ class CellGroup:
 
     def usage(self) -> GroupUsage:
         """Peak since `limit_memory`, OOM kills since `join`."""
-        peak = int(os.pread(self._peak, 32, 0))
+        peak = None if self._peak is None else int(os.pread(self._peak, 32, 0))
         return GroupUsage(peak_bytes=peak, oom_kills=self._oom_kills() - self._before)
 
     def close(self) -> None:
         """Remove the group; its processes must be dead."""
         for fd in (*self.procs, self._limit, self._peak, self._events):
-            os.close(fd)
+            if fd is not None:
+                os.close(fd)
         for folder in self._folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -104,6 +109,26 @@ class CellGroup:
             if name == b"oom_kill":
                 return int(value)
         return 0
+
+
+def _forbid_swap(memory: Path) -> None:
+    """Without, a program over its limit would fill the machine's swap and be slow instead of over."""
+    for name in ("memory.swap.max", "memory.swappiness"):  # version 2, version 1
+        with contextlib.suppress(OSError):  # the other version's, or a kernel without swap
+            (memory / name).write_text("0")
+
+
+def _resettable(peak: Path) -> int | None:
+    """Descriptor of the peak's file; None if the kernel lacks it or cannot begin anew."""
+    fd = None
+    try:
+        fd = os.open(peak, os.O_RDWR)
+        os.write(fd, b"0")
+    except OSError:
+        if fd is not None:
+            os.close(fd)
+        return None
+    return fd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +148,12 @@ class Hierarchy:
         """Make the group of a slot. Raises OSError."""
         return CellGroup(self.files, self.memory / name, self.pids / name)
 
+    def prepare(self) -> None:
+        """Make it usable, before the first group. Raises OSError."""
+        if self.files is V2:
+            hand_down(self.memory)
+        self.sweep()
+
     def sweep(self) -> None:
         """Remove the groups `evalpool-<pid>-<sandbox>-<slot>` that killed processes left."""
         for folder in {*self.memory.glob("evalpool-*"), *self.pids.glob("evalpool-*")}:
@@ -133,7 +164,7 @@ class Hierarchy:
 
 
 def find_hierarchy() -> Hierarchy | None:
-    """The writable cgroup hierarchy under this process's own groups, or None: then only rlimits hold."""
+    """The writable cgroup hierarchy under this process's own groups, or None: then only rlimits hold. Looks only."""
     own = {}
     for line in Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
@@ -142,9 +173,8 @@ def find_hierarchy() -> Hierarchy | None:
     if "memory" in own and "pids" in own:
         found = Hierarchy(files=V1, memory=_ROOT / "memory" / own["memory"], pids=_ROOT / "pids" / own["pids"])
     else:
-        folder = _ROOT / own.get("", "")
+        folder = place_for_cells(_ROOT, own.get("", ""))
+        if folder is None:
+            return None
         found = Hierarchy(files=V2, memory=folder, pids=folder)
-        with contextlib.suppress(OSError):
-            if not {"memory", "pids"} <= set((folder / "cgroup.subtree_control").read_text().split()):
-                return None
     return found if os.access(found.memory, os.W_OK) and os.access(found.pids, os.W_OK) else None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _KERNEL_NEEDED, _KERNEL_WANTED = (5, 9), (5, 14)
+_PEAK_RESETS = (6, 12)
 _CLONE_NEWUSER, _CLONE_NEWNS, _CLONE_NEWPID = 0x10000000, 0x00020000, 0x20000000
 _WITHOUT_CGROUPS = (
     "memory is watched 20 times a second instead of bounded, processes are bounded by RLIMIT_NPROC, "
@@ -86,13 +87,17 @@ def _looks() -> Iterator[Check]:
 
 def _kernel() -> Check:
     release = platform.release()
-    numbers = tuple(int("".join(filter(str.isdigit, part)) or 0) for part in release.split(".")[:2])
+    numbers = _release()
     if numbers < _KERNEL_NEEDED:
         return _check("kernel", Level.FAIL, f"{release}: close_range and pidfds are missing", "use Linux 5.14 or newer")
     if numbers < _KERNEL_WANTED and os.geteuid() != 0:
         detail = f"{release}: process limits of an ordinary user's cells are one common limit"
         return _check("kernel", Level.WARN, detail, "use Linux 5.14 or newer, or run as root")
     return _check("kernel", Level.PASS, f"{release} {platform.machine()}")
+
+
+def _release() -> tuple[int, ...]:
+    return tuple(int("".join(filter(str.isdigit, part)) or 0) for part in platform.release().split(".")[:2])
 
 
 def _user_namespaces() -> Check:
@@ -162,12 +167,15 @@ def _pidfd() -> Check:
 def _cgroups() -> Check:
     hierarchy = find_hierarchy()
     if hierarchy is None:
-        fix = "run as root, or: systemd-run --user --scope -p Delegate=yes evalctl up"
-        return _check("cgroups", Level.WARN, f"none is writable: {_WITHOUT_CGROUPS}", fix)
-    if hierarchy.version == 1:
-        detail = "version 1: memory and processes are bounded; an OOM kill ends one process of a program, not all"
-        return _check("cgroups", Level.PASS, detail)
-    return _check("cgroups", Level.PASS, "version 2: memory and processes are bounded")
+        fix = "systemd-run --user --scope -p Delegate=yes evalctl up (as root without --user); in a container see docs"
+        return _check("cgroups", Level.WARN, f"none is ours and writable: {_WITHOUT_CGROUPS}", fix)
+    lost = "an OOM kill ends one process of a program, not all" if hierarchy.version == 1 else _lost_in_version_2()
+    detail = f"version {hierarchy.version}: memory and processes are bounded"
+    return _check("cgroups", Level.PASS, f"{detail}; {lost}" if lost else detail)
+
+
+def _lost_in_version_2() -> str:
+    return "" if _release() >= _PEAK_RESETS else "memory used is told of a program's largest process, not of all"
 
 
 def _strace() -> Check:

@@ -56,6 +56,25 @@ def test_a_group_bounds_processes_and_dies_whole_where_it_can(files: Files, memo
     assert (memory / "memory.oom.group").read_text() == ("1" if files is V2 else "")
 
 
+def test_a_peak_that_cannot_begin_anew_is_no_peak(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Version 2 before Linux 6.12: the file tells the most of all cells of the slot so far."""
+    group = CellGroup(V2, memory, memory)
+    monkeypatch.setattr(group, "_peak", None)
+    group.join()
+
+    assert group.limit_memory(1 << 20)
+    assert group.usage() == GroupUsage(peak_bytes=None, oom_kills=0)
+    group.close()
+
+
+@pytest.mark.parametrize("files", [V1, V2])
+def test_a_group_does_not_swap(files: Files, memory: Path) -> None:
+    CellGroup(files, memory, memory.with_name("pids")).close()
+
+    assert (memory / "memory.swap.max").read_text() == "0"
+    assert (memory / "memory.swappiness").read_text() == "0"
+
+
 def test_groups_of_the_dead_are_swept_and_no_others(tmp_path: Path) -> None:
     hierarchy = Hierarchy(files=V2, memory=tmp_path, pids=tmp_path)
     for name in ("evalpool-1-0-0", "evalpool-4194999-0-0", "evalpool-4194999-1-7", "other"):

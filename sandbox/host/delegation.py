@@ -1,0 +1,73 @@
+"""Cgroup version 2 hands controllers down only from a group without processes: makes room in a group that is ours.
+
+Ours is a group that systemd delegated, or that is all a container sees. Its processes move into an inner group, where
+they stay, and groups of cells stand beside that one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTROLLERS = frozenset({"memory", "pids"})
+_INNER = "evalpool.inner"
+"""Not `evalpool-...`: those are groups of cells, which are swept."""
+
+
+def place_for_cells(root: Path, own: str) -> Path | None:
+    """The folder below `root` where groups of cells may be made, given this process's own group; None: nowhere.
+
+    Looks only. `hand_down` then makes it so.
+    """
+    folder = root / own.lstrip("/")
+    if folder.name == _INNER:
+        folder = folder.parent
+    if not _words(folder / "cgroup.controllers") >= CONTROLLERS:
+        return None
+    if _words(folder / "cgroup.subtree_control") >= CONTROLLERS:
+        return folder
+    ours = folder == root or _is_delegated(folder)
+    return folder if ours and os.access(folder / "cgroup.subtree_control", os.W_OK) else None
+
+
+def hand_down(folder: Path) -> None:
+    """Let groups in `folder` have the controllers. Raises OSError."""
+    if _words(folder / "cgroup.subtree_control") >= CONTROLLERS:
+        return
+    wanted = " ".join(f"+{name}" for name in sorted(CONTROLLERS))
+    try:
+        (folder / "cgroup.subtree_control").write_text(wanted)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        _move_inside(folder)
+        (folder / "cgroup.subtree_control").write_text(wanted)
+
+
+def _move_inside(folder: Path) -> None:
+    inner = folder / _INNER
+    inner.mkdir(exist_ok=True)
+    for pid in (folder / "cgroup.procs").read_text().split():
+        with contextlib.suppress(OSError):  # it ended
+            (inner / "cgroup.procs").write_text(pid)
+
+
+def _words(file: Path) -> set[str]:
+    try:
+        return set(file.read_text().split())
+    except OSError:
+        return set()
+
+
+def _is_delegated(folder: Path) -> bool:
+    """Whether systemd marked the group as its user's to divide."""
+    for name in ("user.delegate", "trusted.delegate"):
+        with contextlib.suppress(OSError):
+            if os.getxattr(folder, name) == b"1":
+                return True
+    return False
