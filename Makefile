@@ -16,7 +16,7 @@ export EVAL_STATE_DIR := $(STATE)
 export PYTHONPYCACHEPREFIX := $(STATE)/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/cache/hypothesis
 
-.PHONY: up setup setup-dev test lint type bench doctor clean python
+.PHONY: up setup setup-dev test chaos lint type bench doctor clean python
 
 up: python ## Install what is missing, start Redis, a worker and the API, check, and stay until Ctrl-C
 	@exec $(BOOTSTRAP) --die-with-parent $$PPID
@@ -31,6 +31,10 @@ setup-dev: python
 test: setup-dev ## The whole suite, against real Valkey and real nsjail
 	@root=$$(mktemp -d) && trap 'rm -rf "$$root"' EXIT && \
 		PYTEST_DEBUG_TEMPROOT="$$root" "$(BIN)/python" -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+
+chaos: setup-dev ## Random kills under load; EVAL_CHAOS_S seconds, EVAL_CHAOS_SEED repeats a storm
+	@EVAL_CHAOS_S="$${EVAL_CHAOS_S:-180}" EVAL_CHAOS_SEED="$${EVAL_CHAOS_SEED:-$$(date +%s)}" \
+		"$(BIN)/python" -m pytest tests/chaos/test_chaos.py
 
 lint: setup-dev ## Style and the arrows between rooms
 	@"$(BIN)/ruff" check .

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 NEVER_BOOTS = {2, 3}
-"""Exit codes of a child that no restart can help: settings it cannot use, a machine it cannot run on."""
+"""Exit codes of a child that no restart can help, if it never worked: unusable settings, a machine that cannot jail."""
 _QUICK_DEATHS = 5
 _SETTLED_S = 10.0
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
@@ -144,7 +144,7 @@ class _Child:
             if self._stopping:
                 return
             self._deaths = 1 if time.monotonic() - started_at > _SETTLED_S else self._deaths + 1
-            if code in NEVER_BOOTS or (self._deaths >= _QUICK_DEATHS and not self._supervisor.ready):
+            if not self._supervisor.ready and (code in NEVER_BOOTS or self._deaths >= _QUICK_DEATHS):
                 self._supervisor.end(UpError(f"{self.spec.name} cannot start: {self._last_sentence(code)}"))
                 return
             pause_s = min(_PAUSE_FIRST_S * 2 ** (self._deaths - 1), _PAUSE_MAX_S)

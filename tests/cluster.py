@@ -148,9 +148,18 @@ class Cluster:
     def valkey(self) -> Service:
         return self.alive("valkey")[-1]
 
+    @property
+    def data_dir(self) -> Path:
+        """Where Valkey keeps its files."""
+        return self._server.data_dir
+
     async def ready(self) -> None:
         """Wait until every worker, the latest api and Redis serve."""
-        waited = [*self.alive("worker"), self.api]
+        await self.serving(*self.alive("worker"), self.api)
+
+    async def serving(self, *services: Service) -> None:
+        """Wait until these serve."""
+        waited = list(services)
         deadline = time.monotonic() + READY_S
         async with self.client() as http:
             while waited:

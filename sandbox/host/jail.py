@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import sandbox
-from sandbox.errors import SandboxUnavailable
+from sandbox.errors import JailFailed, SandboxUnavailable
 from sandbox.guest import protocol
 from sandbox.host.identity import can_stage, require_reachable, uid_range
 from sandbox.host.imagefs import ORIGIN
@@ -67,7 +67,7 @@ class Jail:
     ) -> Jail:
         """Build the jail under `folder` (removed with the jail) and wait until its zygote can fork.
 
-        Raises SandboxUnavailable with the reason.
+        Raises SandboxUnavailable with the reason, JailFailed if it died without one.
         """
         place = place_of(environment)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -84,18 +84,21 @@ class Jail:
             raise
         if why is not None:
             await jail.close()
-            raise SandboxUnavailable(f"tier {tier.name} did not boot: {' / '.join(filter(None, (why, words)))}")
+            error = SandboxUnavailable if why else JailFailed
+            raise error(f"tier {tier.name} did not boot: {' / '.join(filter(None, (why, words))) or 'it died'}")
         return jail
 
     async def boot(self, tier: Tier, place: dict[str, Any], walls: dict[str, Any], timeout_s: float) -> str | None:
-        """Tell the zygote what it is, and listen to it; why it cannot fork, None if it can."""
+        """Tell the zygote what it is, and listen to it; why it cannot fork, "" if it died, None if it can."""
         loop = asyncio.get_running_loop()
         order = {"op": "boot", "preload": tier.preload, "optional": tier.optional, "place": place, "walls": walls}
         try:
             await loop.sock_sendall(self._control, json.dumps(order).encode())
             why = boot_failure(await asyncio.wait_for(loop.sock_recv(self._control, protocol.PACKET_BYTES), timeout_s))
-        except (OSError, TimeoutError) as error:
+        except TimeoutError as error:
             return repr(error)
+        except OSError:
+            return ""
         except ProtocolError as error:
             return str(error)
         if why is None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _BACKOFF_S = (0.0, 0.2, 1.0, 5.0)
+_OPEN_PAUSES_S = (0.0, 0.2, 1.0)
 _TICK_S = 1.0
 _STILLBORN = 5
 """So many cells in a row that never got warm: the jail itself must be broken."""
@@ -81,17 +82,37 @@ class Pool:
         self._closed = False
 
     async def open(self) -> None:
-        """Boot the zygote and wait for a first warm cell. Raises SandboxUnavailable, with the reason."""
-        self._adopt(await self._boot())
-        first = self._start(trace=False)
-        if first is None:
-            raise SandboxUnavailable("no free slot for a first cell")
-        try:
-            await asyncio.wait_for(asyncio.shield(first.warm), self._config.warm_timeout_s)
-        except (JailFailed, TimeoutError) as error:
-            raise SandboxUnavailable(str(error) or "the first cell did not get warm in time") from error
+        """Boot the zygote and wait for a first warm cell. Raises SandboxUnavailable, with the reason.
+
+        What died without one (killed from outside, as a machine short of memory does) is tried again.
+        """
+        for pause_s in _OPEN_PAUSES_S:
+            try:
+                self._adopt(await self._first_jail())
+                break
+            except JailFailed as error:
+                log.warning("no zygote", extra={"event": "zygote_failed", "tier": self.name, "why": str(error)})
+                last = error
+                await asyncio.sleep(pause_s)
+        else:
+            raise SandboxUnavailable(str(last)) from last
         self._refill()
         self._task(self._tick())
+
+    async def _first_jail(self) -> Jail:
+        """A jail with a warm cell. Raises SandboxUnavailable, JailFailed."""
+        jail = self._jail = await self._boot()
+        first = self._start(trace=False)
+        try:
+            if first is not None:
+                await asyncio.wait_for(asyncio.shield(first.warm), self._config.warm_timeout_s)
+                return jail
+            why = "no slot or zygote for a first cell"
+        except (JailFailed, TimeoutError) as error:
+            why = str(error) or "the first cell did not get warm in time"
+        self._jail = None
+        await jail.close()
+        raise JailFailed(why)
 
     async def close(self) -> None:
         """Kill every cell and zygote; who waits for one is told at once."""

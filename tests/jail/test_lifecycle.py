@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import until
 from processes import descendants, eventually
 from walls import COUNTS, bare_sandbox
 
@@ -79,6 +80,20 @@ async def test_a_jail_killed_under_load_fails_its_runs_only_and_is_replaced(
         await asyncio.sleep(1.5)  # a tick of the pool: it buries the dead jail
         assert sandbox.pools["bare"].warm == 4
         assert len(nsjails() - before) == 1
+
+
+async def test_a_jail_killed_while_it_boots_is_booted_again(environment_root: Path, tmp_path: Path) -> None:
+    """Chaos found it: the worker took its machine for one that can never jail, and left for good."""
+    environment = default_environment(environment_root)
+    sandbox = Sandbox(replace(environment, tiers=environment.tiers[:1]), SandboxConfig(run_dir=tmp_path / "run"))
+    before = children(os.getpid())
+    opening = asyncio.create_task(sandbox.__aenter__())
+    await until(lambda: children(os.getpid()) > before, "a first process")
+    os.kill(min(children(os.getpid()) - before), signal.SIGKILL)
+    try:
+        assert (await (await opening).run(ONE)).stdout == b"1\n"
+    finally:
+        await sandbox.__aexit__()
 
 
 async def test_a_stopped_zygote_is_found_out(environment_root: Path, tmp_path: Path) -> None:

@@ -89,10 +89,20 @@ async def test_the_exit_code_that_means_never_ends_everything_with_the_childs_la
         sys.exit(3)
     """
     async with Supervisor(report=print) as supervisor:
-        supervisor.ready = True
         supervisor.start(child("bystander", LEAVES_ITS_PID), child("worker-1", dies))
         with pytest.raises(UpError, match=r"^worker-1 cannot start: this machine cannot jail: no user namespaces$"):
             await supervisor.until_ended()
+
+
+async def test_what_served_once_is_started_again_whatever_it_says() -> None:
+    """A jail that is killed as often as it boots looks like a machine that cannot jail. It will be over."""
+    said: list[str] = []
+    async with Supervisor(report=said.append) as supervisor:
+        supervisor.ready = True
+        supervisor.start(child("worker-1", "raise SystemExit(3)"))
+        await until(lambda: len(said) == 2)
+
+    assert said[0] == "worker-1 exited with 3; starting it again in 0.2 s (worker-1.log)"
 
 
 async def test_a_child_that_keeps_dying_before_all_was_ready_ends_everything(monkeypatch: pytest.MonkeyPatch) -> None:
