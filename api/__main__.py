@@ -23,7 +23,7 @@ USAGE_ERROR = 2
 async def serve(settings: ApiSettings) -> None:
     """Serve until a signal says stop."""
     opened = open_all(split_urls(settings.redis_url.get_secret_value()))
-    broker = BrokerSettings()
+    broker = BrokerSettings(result_ttl_s=settings.result_ttl_s)
     submitter, inbox = submitter_of(opened, broker), inbox_of(opened, broker)
     log = structlog.get_logger("api")
     log.info("api_started", host=settings.host, port=settings.port, redis=[one.address for one in opened])

@@ -10,9 +10,11 @@ from starlette.middleware import Middleware
 
 from api import problems
 from api.auth import Gate
+from api.batches.desk import Desk
 from api.edge import Edge, wants_text
 from api.openapi import describe
 from api.routes import docs
+from api.routes.batches import Batches
 from api.routes.evals import Evals
 from api.routes.jobs import Jobs
 from api.routes.meta import Meta
@@ -29,10 +31,11 @@ if TYPE_CHECKING:
 
 def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox) -> FastAPI:
     """Put the app together. Its lifespan opens the inbox; `app.state.draining` turns /readyz off."""
+    desk = Desk(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with inbox:
+        async with inbox, desk:
             yield
 
     app = FastAPI(
@@ -50,6 +53,7 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     Evals(settings, submitter, inbox).install(app)
     Jobs(settings, submitter, inbox).install(app)
+    Batches(settings, desk).install(app)
     Meta(submitter).install(app)
     docs.install(app)
     return app

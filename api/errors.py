@@ -7,6 +7,7 @@ ApiError
 +-- Unauthorized    no token, or a wrong one
 +-- ForeignHost     asked under a foreign host name while no token is set
 +-- UnknownJob      no such job, or its result expired
++-- UnknownBatch    no such batch, or it expired
 +-- NotReady        Redis or the workers are missing
 +-- JobFailed       the job ended `internal`: ours, not the program's doing
 +-- NoReply         the deadline passed and no result came
@@ -27,6 +28,8 @@ class FieldError(NamedTuple):
 
     field: str
     message: str
+    line: int | None = None
+    """Where the field is, in JSON Lines; from 1."""
 
 
 class ApiError(Exception):
@@ -50,7 +53,11 @@ class TooLarge(ApiError):  # noqa: N818
 
 
 class WrongMediaType(ApiError):  # noqa: N818
-    """The body is not plain application/json."""
+    """The body is not plain application/json; `batch`: nor anything else that a batch may be."""
+
+    def __init__(self, *, batch: bool = False) -> None:
+        super().__init__("wrong media type")
+        self.batch = batch
 
 
 class Unauthorized(ApiError):  # noqa: N818
@@ -71,6 +78,10 @@ class UnknownJob(ApiError):  # noqa: N818
     def __init__(self, job_id: str) -> None:
         super().__init__("unknown job")
         self.job_id = job_id
+
+
+class UnknownBatch(ApiError):  # noqa: N818
+    """No such batch, or it expired."""
 
 
 class NotReady(ApiError):  # noqa: N818

@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from api import problems, schemas
+from api.batches import schemas as batch_schemas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -26,8 +27,9 @@ Execution is at least once: after a crash of a worker a program may run twice, i
 _WORDS = {
     401: "No token, or a wrong one.",
     404: "Unknown, or its result has expired.",
+    409: "The upload stood still, or was begun anew.",
     413: "The body, or a field of it, is too large.",
-    415: "Not application/json.",
+    415: "Not a content type that is taken here.",
     422: "A field cannot be taken; `errors` names it.",
     429: "Too many jobs are waiting; see Retry-After.",
     500: "Our fault; safe to send again.",
@@ -42,6 +44,13 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schemas.JobView,
     schemas.Environments,
     schemas.Health,
+    batch_schemas.BatchRequest,
+    batch_schemas.BatchItem,
+    batch_schemas.BatchHeader,
+    batch_schemas.BatchAccepted,
+    batch_schemas.BatchView,
+    batch_schemas.BatchList,
+    batch_schemas.ResultLine,
 )
 
 
@@ -56,6 +65,26 @@ class DirectRoute(APIRoute):
 def body(model: type[BaseModel]) -> dict[str, Any]:
     """`openapi_extra` of a route that reads this model."""
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": _ref(model)}}}}
+
+
+def batch_body(document: type[BaseModel], line: type[BaseModel]) -> dict[str, Any]:
+    """`openapi_extra` of a route that reads JSON Lines or one document."""
+    content = {"application/jsonl": {"schema": _ref(line)}, "application/json": {"schema": _ref(document)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def json_lines(line: type[BaseModel], *failures: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that answers JSON Lines."""
+    told = answers(200, line, *failures)
+    told[200]["content"] = {"application/jsonl": told[200]["content"]["application/json"]}
+    return told
+
+
+def events(example: str, *failures: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that answers server-sent events."""
+    told = answers(200, example, *failures)
+    told[200]["content"] = {"text/event-stream": told[200]["content"]["text/plain"]}
+    return told
 
 
 def answers(status: int, content: type[BaseModel] | str, *failures: int) -> dict[int | str, dict[str, Any]]:

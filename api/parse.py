@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_MAX_ERRORS = 20
+MAX_ERRORS = 20
 """A body of a million bad fields is not answered by a million messages."""
 _SHOWN = 64
 _WORDS = {
@@ -78,7 +78,7 @@ def parse(model: type[Model], body: bytes) -> Model:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=True, include_input=False)
         # `from None`: the original's text quotes the program.
-        raise InvalidRequest(list(dict.fromkeys(_named(one) for one in found))[:_MAX_ERRORS]) from None
+        raise InvalidRequest(list(dict.fromkeys(_named(one) for one in found))[:MAX_ERRORS]) from None
 
 
 def _named(error: ErrorDetails) -> FieldError:

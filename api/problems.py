@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api import errors, metrics
-from jobs.errors import BrokerUnavailable, LaneFull, WireError
+from jobs.errors import ArchiveError, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
 from jobs.model import JobResult, Reason
 
 if TYPE_CHECKING:
@@ -58,12 +58,16 @@ def document(problem: Problem) -> dict[str, Any]:
         "safe_to_retry": problem.safe_to_retry,
     }
     if problem.errors:
-        body["errors"] = [error._asdict() for error in problem.errors]
+        body["errors"] = [_told(error) for error in problem.errors]
     if problem.job_id is not None:
         body["job_id"] = problem.job_id
     if problem.retry_after_s is not None:
         body["retry_after_s"] = problem.retry_after_s
     return body
+
+
+def _told(error: errors.FieldError) -> dict[str, Any]:
+    return {name: value for name, value in error._asdict().items() if value is not None}
 
 
 def line(problem: Problem) -> str:
@@ -88,9 +92,14 @@ def _invalid(error: errors.InvalidRequest) -> Problem:
         slug="invalid-request",
         title="Invalid request",
         status=422,
-        detail="; ".join(f"{field}: {message}" for field, message in error.errors),
+        detail="; ".join(map(_named, error.errors)),
         errors=error.errors,
     )
+
+
+def _named(error: errors.FieldError) -> str:
+    where = "" if error.line is None else f"line {error.line}, "
+    return f"{where}{error.field}: {error.message}"
 
 
 def _too_large(error: errors.TooLarge) -> Problem:
@@ -104,13 +113,16 @@ def _too_large(error: errors.TooLarge) -> Problem:
     )
 
 
-def _media_type(_: errors.WrongMediaType) -> Problem:
+def _media_type(error: errors.WrongMediaType) -> Problem:
+    accepted, coding = "application/json", "without Content-Encoding"
+    if error.batch:
+        accepted, coding = "application/jsonl, application/json", "plain or with Content-Encoding: gzip"
     return Problem(
         slug="wrong-media-type",
         title="Wrong content type",
         status=415,
-        detail="Send the body as Content-Type: application/json, without Content-Encoding.",
-        headers=(("accept", "application/json"),),
+        detail=f"Send the body as Content-Type: {accepted}, {coding}.",
+        headers=(("accept", accepted),),
     )
 
 
@@ -141,6 +153,47 @@ def _unknown_job(error: errors.UnknownJob) -> Problem:
         status=404,
         detail="There is no such job, or its result has expired.",
         job_id=error.job_id,
+    )
+
+
+def _unknown_batch(_: errors.UnknownBatch) -> Problem:
+    return Problem(
+        slug="unknown-batch",
+        title="Unknown batch",
+        status=404,
+        detail="There is no such batch, or it has expired.",
+    )
+
+
+def _too_many_batches(error: TooManyBatches) -> Problem:
+    return Problem(
+        slug="too-many-batches",
+        title="Too many batches are open",
+        status=429,
+        detail=f"This token has {error.open_now} of {error.bound} {error.what} open. {AGAIN}",
+        retry_after_s=10,
+        safe_to_retry=True,
+    )
+
+
+def _upload_lost(_: UploadLost) -> Problem:
+    return Problem(
+        slug="upload-lost",
+        title="The upload stood still",
+        status=409,
+        detail=f"Nothing came for a minute, or the same Idempotency-Key began anew. {AGAIN}",
+        safe_to_retry=True,
+    )
+
+
+def _batch_store(_: ArchiveError) -> Problem:
+    return Problem(
+        slug="batch-store",
+        title="The batch store does not answer",
+        status=503,
+        detail=f"The store that batches are spilled to failed. {AGAIN}",
+        retry_after_s=5,
+        safe_to_retry=True,
     )
 
 
@@ -232,10 +285,14 @@ TABLE: Mapping[type[Any], Callable[[Any], Problem]] = {
     errors.Unauthorized: _unauthorized,
     errors.ForeignHost: _foreign_host,
     errors.UnknownJob: _unknown_job,
+    errors.UnknownBatch: _unknown_batch,
     errors.NotReady: _not_ready,
     errors.JobFailed: _job_failed,
     errors.NoReply: _no_reply,
     LaneFull: _lane_full,
+    TooManyBatches: _too_many_batches,
+    UploadLost: _upload_lost,
+    ArchiveError: _batch_store,
     BrokerUnavailable: _unavailable,
     WireError: _internal,
     RequestValidationError: _parameters,

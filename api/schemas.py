@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from jobs.model import JobState, Status
 
 EXAMPLE_ID = "5f0c2b8e9d3a4c61b7e8f90a1b2c3d4e"
-_EXAMPLE_EVAL: dict[str, Any] = {
+EXAMPLE_EVAL: dict[str, Any] = {
     "id": EXAMPLE_ID,
     "status": "ok",
     "stdout": "hello, world\n",
@@ -130,7 +130,7 @@ class Figure(BaseModel):
 class EvalResponse(BaseModel):
     """A program that ran, whatever it did."""
 
-    model_config = _shape(**_EXAMPLE_EVAL)
+    model_config = _shape(**EXAMPLE_EVAL)
 
     id: str
     status: Status
@@ -156,6 +156,7 @@ class InvalidField(BaseModel):
 
     field: str
     message: str
+    line: Annotated[int | None, Field(description="Where it is, in JSON Lines; from 1.")] = None
 
 
 class ProblemDocument(BaseModel):
@@ -199,7 +200,7 @@ class JobAccepted(BaseModel):
 class JobView(BaseModel):
     """A job by id: once it is done it has a `result`, or an `error` if we failed it."""
 
-    model_config = _shape(id=EXAMPLE_ID, state="done", result=_EXAMPLE_EVAL)
+    model_config = _shape(id=EXAMPLE_ID, state="done", result=EXAMPLE_EVAL)
 
     id: str
     state: JobState

@@ -40,6 +40,28 @@ class ApiSettings(BaseSettings):
     """Bound of stdout and of stderr, each."""
     queue_timeout_s: PositiveFloat = 30.0
     """How long a job may wait before it runs: its deadline is this plus its own time limit from now."""
+    batch_items: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000
+    """Most items of one batch."""
+    batch_bytes: PositiveInt = 256 * MIB
+    """Bound of a batch's body, decompressed."""
+    batch_result_bytes: PositiveInt = 1024 * MIB
+    """Results of a batch over this sum are recorded without most of their output."""
+    batch_timeout_s: PositiveFloat = 24 * 3600.0
+    """An item that has not run so long after the batch's upload began is not run any more."""
+    batches_per_token: PositiveInt = 20
+    """Open batches of one token; more is 429."""
+    items_per_token: PositiveInt = 1_000_000
+    """Items in all open batches of one token; more is 429."""
+    batch_store: SecretStr | None = None
+    """fsspec URL that batches are spilled to; none: they stay in Redis. Secret, because it may hold a password."""
+    result_ttl_s: PositiveInt = 3600
+    """How long a stored result is kept, and a batch after its end."""
+    webhook_secret: SecretStr = SecretStr("")
+    """Signs webhooks; without it a batch cannot have one."""
+    webhook_allow_private: bool = False
+    """Let webhooks go to private, loopback and link-local addresses."""
+    webhook_patience_s: PositiveFloat = 3600.0
+    """How long a webhook that fails is tried again."""
     drain_delay_s: Annotated[float, Field(ge=0)] = 0.0
     """On SIGTERM: how long /readyz says 503 before the socket closes (load balancers need a few seconds)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -106,6 +106,14 @@ def worker_command() -> None:
     _become("-P", "-m", "worker")
 
 
+@app.command("coordinator")
+def coordinator_command() -> None:
+    """Become a process that coordinates batches: a stock `rq worker` (settings: EVAL_*)."""
+    from evalctl import coordinator  # noqa: PLC0415
+
+    _become(*coordinator.COMMAND)
+
+
 @app.command("bench", context_settings=_PASS_ON)
 def bench_command(context: typer.Context) -> None:
     """Measure, and print a table (options: see `evalctl bench --help`)."""

@@ -17,7 +17,7 @@ import httpx2
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from evalctl import bootstrap, guards, valkey
+from evalctl import bootstrap, coordinator, guards, valkey
 from evalctl.guards import UpError
 from evalctl.layers import Layers
 from evalctl.settings import Settings, child_environment
@@ -32,6 +32,8 @@ _READY_S = 120.0
 """A first start reads the preloaded packages from a cold disk."""
 _SLACK_S = 10.0
 """To end in, beyond what a process has to finish."""
+_COORDINATORS = 2
+"""A batch has one to itself while another has its turn."""
 _SELF_CHECK = {"code": "print(1+1)"}
 
 
@@ -130,6 +132,7 @@ async def _boot(supervisor: Supervisor, plan: Plan) -> float:
     _say(f"starting {plan.workers} worker(s) and the API; their logs are in {plan.settings.run_dir}")
     supervisor.start(*(_worker_child(plan, number) for number in range(1, plan.workers + 1)))
     supervisor.start(_api_child(plan))
+    supervisor.start(*(_coordinator_child(plan, number) for number in range(1, _COORDINATORS + 1)))
     async with httpx2.AsyncClient(base_url=plan.settings.base_url, trust_env=False, timeout=30) as http:
         await _ready(http)
         return await _self_check(http, plan.token)
@@ -157,6 +160,14 @@ def _api_child(plan: Plan) -> ChildSpec:
     env = _service_environment(plan) | {"EVAL_HOST": plan.settings.host, "EVAL_PORT": str(plan.settings.port)}
     log = plan.settings.run_dir / "api.log"
     return ChildSpec(name="api", argv=_python("api"), env=env, log=log, grace_s=_SLACK_S)
+
+
+def _coordinator_child(plan: Plan, number: int) -> ChildSpec:
+    log = plan.settings.run_dir / f"coordinator-{number}.log"
+    argv = (sys.executable, *coordinator.COMMAND)
+    return ChildSpec(
+        name=f"coordinator-{number}", argv=argv, env=_service_environment(plan), log=log, grace_s=_SLACK_S
+    )
 
 
 def _python(module: str) -> tuple[str, ...]:

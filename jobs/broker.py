@@ -134,7 +134,7 @@ class WorkerBroker(Gauges, Protocol):
         """`finish`, and park the job in the dead-letter stream with the result's message."""
 
     def cancellations(self) -> AsyncIterator[str]:
-        """Ids of cancelled jobs, from a little before now on, for ever."""
+        """Ids of cancelled jobs and batches, from a little before now on, for ever."""
 
     async def announce(self, worker: WorkerInfo) -> None:
         """Say that the worker lives and is ready, for 5 s."""

@@ -17,9 +17,10 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
 from jobs.errors import BrokerUnavailable
+from jobs.model import Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any, Final
 
     Client = Redis
@@ -44,12 +45,12 @@ class Connections:
     commands: Client = field(repr=False)
     reads: Client = field(repr=False)
     """For blocking reads only."""
-    lane_read: Client = field(repr=False)
-    """A single connection, for a blocking read that is to be ended early: the server knows it by one id."""
+    lane_reads: Mapping[Lane, Client] = field(repr=False)
+    """A single connection each, for a blocking read that is to be ended early: the server knows it by one id."""
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for client in (self.commands, self.reads, self.lane_read):
+        for client in (self.commands, self.reads, *self.lane_reads.values()):
             await client.aclose()
 
 
@@ -69,7 +70,7 @@ def connect(url: str) -> Connections:
         address=_address(url),
         commands=_client(url, size=_MAX_COMMANDS, timeout_s=_COMMAND_TIMEOUT_S),
         reads=_client(url, size=_MAX_READS, timeout_s=_READ_TIMEOUT_S),
-        lane_read=_client(url, size=1, timeout_s=_READ_TIMEOUT_S),
+        lane_reads={lane: _client(url, size=1, timeout_s=_READ_TIMEOUT_S) for lane in Lane},
     )
 
 

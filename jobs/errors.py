@@ -4,6 +4,9 @@ JobsError
 +-- LaneFull          the lane is at its bound: our capacity, try again later
 +-- BrokerUnavailable Redis did not answer in time
 +-- WireError         bytes that are not a job or result of a version we know
++-- ArchiveError      the store that batches are spilled to failed
++-- TooManyBatches    an owner has all the open batches, or items in them, that one may have
++-- UploadLost        an upload was given up, or taken over by another with the same id
 """
 
 from __future__ import annotations
@@ -27,3 +30,19 @@ class BrokerUnavailable(JobsError):  # noqa: N818
 
 class WireError(JobsError):
     """Bytes that are not a job or result of a version we know."""
+
+
+class ArchiveError(JobsError):
+    """The store that batches are spilled to failed; the message names no credentials."""
+
+
+class TooManyBatches(JobsError):  # noqa: N818
+    """An owner has all the open batches, or items in them, that one may have."""
+
+    def __init__(self, *, what: str, open_now: int, bound: int) -> None:
+        super().__init__(f"{open_now} of {bound} {what} are open")
+        self.what, self.open_now, self.bound = what, open_now, bound
+
+
+class UploadLost(JobsError):  # noqa: N818
+    """The upload was given up (it stood still too long), or another with the same id took over."""

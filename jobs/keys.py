@@ -31,6 +31,13 @@ CANCEL_LENGTH: Final = 10_000
 CANCEL_WINDOW_S: Final = 60
 """How far back a starting worker reads the cancel stream."""
 DEAD_LENGTH: Final = 10_000
+UPLOAD_TTL_S: Final = 60
+"""Keys of a batch that is being uploaded, after the last block of it."""
+OWNER_TTL_S: Final = 7 * 24 * 3600
+OWNER_BATCHES: Final = 1_000
+"""Batches of one owner that are listed."""
+KEEPER_TTL_MS: Final = 900
+"""Less than the pause between two rounds of a keeper."""
 
 SUBMITTED: Final = b"-"
 """Record of a job whose result is not kept."""
@@ -69,9 +76,55 @@ class Keys:
         """Set of the ids of workers that announced themselves. WORKERS_TTL_S after the last."""
         return f"{{{self.prefix}}}:workers"
 
+    def batch(self, batch_id: str) -> str:
+        """Hash of what is known of a batch (fields: `jobs/batches/store.py`). The batch's life, as all its keys."""
+        return f"{{{self.prefix}}}:batch:{batch_id}"
+
+    def batch_items(self, batch_id: str) -> str:
+        """Stream of compressed blocks of the batch's jobs; the id is the first index + 1. Gone when all is done."""
+        return f"{{{self.prefix}}}:batch:{batch_id}:items"
+
+    def batch_submitted(self, batch_id: str) -> str:
+        """Bitmap by index: the item is in its lane or has a result. Gone when all is done."""
+        return f"{{{self.prefix}}}:batch:{batch_id}:submitted"
+
+    def batch_order(self, batch_id: str) -> str:
+        """4 bytes by index: as the how-manieth the item completed, big-endian; 0: not yet."""
+        return f"{{{self.prefix}}}:batch:{batch_id}:order"
+
+    def batch_results(self, batch_id: str) -> str:
+        """Stream {i, c, s, r} of results (index, custom id, status, bytes); the id is the how-manieth completion."""
+        return f"{{{self.prefix}}}:batch:{batch_id}:results"
+
+    def batch_packs(self, batch_id: str) -> str:
+        """Stream of compressed blocks of results that left `batch_results`; the id is the first completion."""
+        return f"{{{self.prefix}}}:batch:{batch_id}:packs"
+
+    def batch_calls(self, batch_id: str) -> str:
+        """Stream that wakes the batch's coordinator for other reasons than completions."""
+        return f"{{{self.prefix}}}:batch:{batch_id}:calls"
+
+    def owner_batches(self, owner: str) -> str:
+        """Sorted set of an owner's batch ids by creation. OWNER_TTL_S after the last; the newest OWNER_BATCHES."""
+        return f"{{{self.prefix}}}:owner:{owner}:batches"
+
+    def owner_open(self, owner: str) -> str:
+        """Hash of an owner's open batches: id -> items that count. OWNER_TTL_S after the last."""
+        return f"{{{self.prefix}}}:owner:{owner}:open"
+
+    @property
+    def batches_open(self) -> str:
+        """Sorted set of all open batches by creation, for the keeper. OWNER_TTL_S after the last."""
+        return f"{{{self.prefix}}}:batches:open"
+
+    @property
+    def batches_keeper(self) -> str:
+        """Lock of the process that keeps batches going. KEEPER_TTL_MS."""
+        return f"{{{self.prefix}}}:batches:keeper"
+
     @property
     def cancels(self) -> str:
-        """Capped stream {id} of cancelled jobs."""
+        """Capped stream {id} of cancelled jobs and batches."""
         return f"{{{self.prefix}}}:cancels"
 
     @property

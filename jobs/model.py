@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 (the codec reads the annotations when it runs)
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Final
 
 
 class Lane(StrEnum):
@@ -95,6 +96,12 @@ class Job:
     """Bring back what the program plots with matplotlib."""
     display: bool = False
     """Bring back the values that interpreter mode echoes."""
+    batch: str | None = None
+    """Id of the batch whose item this is: its result is recorded there."""
+    index: int = 0
+    """Place of the item in its batch, from 0."""
+    custom_id: str = ""
+    """What the caller of a batch calls the item."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +134,26 @@ class JobResult:
     """PNG images."""
     display: tuple[Mapping[str, str], ...] = ()
     """Of each value: MIME type -> text, or base64 of an image."""
+
+
+KEPT_CHARACTERS: Final = 500
+
+
+def cut(result: JobResult) -> JobResult:
+    """The result with little of its output and nothing that came back beside it; itself if it has no more."""
+    extras = result.files or result.figures or result.display
+    if max(len(result.stdout), len(result.stderr)) <= KEPT_CHARACTERS and not extras:
+        return result
+    return replace(
+        result,
+        stdout=result.stdout[:KEPT_CHARACTERS],
+        stderr=result.stderr[:KEPT_CHARACTERS],
+        stdout_truncated=result.stdout_truncated or len(result.stdout) > KEPT_CHARACTERS,
+        stderr_truncated=result.stderr_truncated or len(result.stderr) > KEPT_CHARACTERS,
+        files={},
+        figures=(),
+        display=(),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,15 +18,15 @@ from jobs import keys, wire
 from jobs.connect import MAX_BLOCK_S, redis_errors
 from jobs.errors import LaneFull, WireError
 from jobs.keys import Keys
-from jobs.model import Delivery, Finish, JobState, Lane, LaneStats, Submission
-from jobs.scripts import LANES, Owned, Row, Scripts
+from jobs.model import Delivery, Finish, JobState, Lane, LaneStats, Reason, Submission, cut
+from jobs.scripts import LANES, Item, Owned, Row, Scripts
 from jobs.tail import tail
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
     from typing import Any
 
-    from jobs.connect import Connections
+    from jobs.connect import Client, Connections
     from jobs.model import Job, JobResult, Output, WorkerInfo
     from jobs.settings import BrokerSettings
 
@@ -37,6 +37,7 @@ _WAITED_S = 0.001
 """A blocking read that took longer found empty lanes. A hint only: a wrong guess costs a round trip."""
 _SWEEP_EVERY_S = 60.0
 _GONE_MS = 60_000
+_RECORDED = 1
 
 
 class _RedisGauges:
@@ -137,7 +138,9 @@ class RedisWorkerBroker(_RedisGauges):
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
         with redis_errors():
-            rows = [] if self._empty and wait_s > 0 else await self._look(single, batch)
+            # A wait for one lane takes what is there as well.
+            waits = wait_s > 0 and (self._empty or not (single and batch))
+            rows = [] if waits else await self._look(single, batch)
             if not rows and wait_s > 0:
                 rows = await self._wait(single, batch, wait_s)
             return await self._deliver(rows)
@@ -212,8 +215,11 @@ class RedisWorkerBroker(_RedisGauges):
         return rows
 
     async def _read(self, lanes: Collection[Lane], count: int, block_s: float) -> list[Row]:
+        return await self._read_by(self._reads, lanes, count, block_s)
+
+    async def _read_by(self, client: Client, lanes: Collection[Lane], count: int, block_s: float) -> list[Row]:
         streams = {self._keys.lane(lane): lane for lane in lanes}
-        reply: Any = await self._reads.xreadgroup(
+        reply: Any = await client.xreadgroup(
             keys.GROUP,
             self._worker,
             dict.fromkeys(streams, ">"),
@@ -247,6 +253,8 @@ class RedisWorkerBroker(_RedisGauges):
 
     async def _finish(self, delivery: Delivery, result: JobResult, *, dead_reason: str) -> Finish:
         job = delivery.job
+        if job.batch is not None:
+            return await self._finish_item(delivery, job.batch, result, dead_reason=dead_reason)
         with redis_errors():
             ours = await self._with_groups(
                 lambda: self._scripts.finish(
@@ -261,6 +269,24 @@ class RedisWorkerBroker(_RedisGauges):
         # Not before: while Redis is away it is tried again, and must not be reclaimed by ourselves meanwhile.
         self._held.discard((delivery.lane, delivery.entry_id))
         return Finish.RECORDED if ours else Finish.STALE
+
+    async def _finish_item(self, delivery: Delivery, batch: str, result: JobResult, *, dead_reason: str) -> Finish:
+        job = delivery.job
+        item = Item(
+            batch=batch,
+            index=job.index,
+            custom_id=job.custom_id,
+            job_id=job.id,
+            status=result.status,
+            result=wire.encode(result),
+            cut_result=wire.encode(cut(result)),
+            may_run_again=result.reason is Reason.SANDBOX,
+        )
+        with redis_errors():
+            step = partial(self._scripts.finish_item, self._owned(delivery), item, dead_reason=dead_reason)
+            done = await self._with_groups(step)
+        self._held.discard(delivery.entry_id)
+        return Finish.RECORDED if done == _RECORDED else Finish.STALE
 
     async def _sweep(self) -> None:
         if time.monotonic() - self._swept_at >= _SWEEP_EVERY_S:

@@ -47,6 +47,22 @@ class Owned:
     worker: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """An item of a batch that came to its end."""
+
+    batch: str
+    index: int
+    custom_id: str
+    job_id: str
+    status: str
+    result: bytes
+    cut_result: bytes
+    """What is recorded instead once the batch's results are over their bound."""
+    may_run_again: bool
+    """Nothing is recorded if it was not run again before."""
+
+
 class Script:
     """One Lua file."""
 
@@ -72,6 +88,7 @@ class Scripts:
         self._lease, self._renew, self._reclaim = Script("lease"), Script("renew"), Script("reclaim")
         self._finish, self._release, self._emit = Script("finish"), Script("release"), Script("emit")
         self._stats, self._sweep = Script("stats"), Script("sweep")
+        self._batch_finish = Script("batch_finish")
 
     async def submit(
         self, *, lane: Lane, job_id: str, job: bytes, bound: int, record: bytes, ttl_s: int
@@ -126,6 +143,16 @@ class Scripts:
         args: list[Arg] = [keys.GROUP, owned.worker, owned.entry_id, job_id, result, ttl]
         args += [keys.INBOX_LENGTH, keys.INBOX_TTL_S, dead_reason, keys.DEAD_LENGTH, str(owned.lane)]
         return bool(await self._finish(self._client, names, args))
+
+    async def finish_item(self, owned: Owned, item: Item, *, dead_reason: str = "") -> int:
+        """0: the worker no longer owned the entry; 1: recorded; 2: it has a result already; 3: it is run again."""
+        names, batch = self._keys, item.batch
+        parts = [names.lane(owned.lane), names.dead, names.batch(batch), names.batch_results(batch)]
+        parts += [names.batch_order(batch), names.batch_submitted(batch), names.batch_calls(batch)]
+        args: list[Arg] = [keys.GROUP, owned.worker, owned.entry_id, item.job_id, item.result, item.cut_result]
+        args += [item.index, item.custom_id, item.status, int(item.may_run_again)]
+        args += [dead_reason, keys.DEAD_LENGTH, str(owned.lane)]
+        return int(await self._batch_finish(self._client, parts, args))
 
     async def emit(self, inbox: str, job_id: str, output: bytes) -> bool:
         """Whether the inbox had room for output."""

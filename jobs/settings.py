@@ -26,5 +26,9 @@ class BrokerSettings:
     lane_bounds: Mapping[Lane, int] = field(default_factory=_lane_bounds)
     """Most jobs that a lane holds, waiting and running."""
     result_ttl_s: int = 3600
+    open_batches: int = 20
+    """Batches that one owner may have open."""
+    open_items: int = 1_000_000
+    """Items in all open batches of one owner."""
     prefix: str = "evalpool"
     """Of every key; two pools with different prefixes share a Redis without meeting."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jobs.errors import BrokerUnavailable
+from jobs.model import Lane
 from jobs.redis_broker import RedisWorkerBroker
 from jobs.shards import ShardedGauges
 from jobs.spread import PATIENCE_S, Shard, answered, ask, leave, settled
@@ -38,24 +39,28 @@ class ShardWorkerBroker(RedisWorkerBroker):
 
     def __init__(self, connections: Connections, settings: BrokerSettings, *, worker: str) -> None:
         super().__init__(connections, settings, worker=worker)
-        self._reads = connections.lane_read
-        self._reader_id: int | None = None
+        self._lane_reads = connections.lane_reads
+        self._reader_ids: dict[Lane, int] = {}
 
     @property
     def seems_empty(self) -> bool:
         """Whether its last wait found empty lanes."""
         return self._empty
 
-    async def unblock(self) -> None:
-        """Have the server end the blocking read, if it is in one. One of another client, at worst, ends early."""
-        if self._reader_id is not None:
-            with suppress(Exception):  # a server that does not know the command or is away: it ends by itself
-                await self._redis.client_unblock(self._reader_id)
+    async def unblock(self, lane: Lane) -> None:
+        """Have the server end the blocking read of this lane (first), if it is in one.
 
-    async def _read(self, *args: Any) -> list[Row]:
+        One of another client, at worst, ends early.
+        """
+        if lane in self._reader_ids:
+            with suppress(Exception):  # a server that does not know the command or is away: it ends by itself
+                await self._redis.client_unblock(self._reader_ids[lane])
+
+    async def _read(self, lanes: Collection[Lane], count: int, block_s: float) -> list[Row]:
+        lane = next(iter(lanes))
         # Asked each time: a connection may be a new one.
-        self._reader_id = await self._reads.client_id()
-        return await super()._read(*args)
+        self._reader_ids[lane] = await self._lane_reads[lane].client_id()
+        return await self._read_by(self._lane_reads[lane], lanes, count, block_s)
 
 
 Shards = list[Shard[ShardWorkerBroker]]
@@ -80,11 +85,12 @@ class ShardedWorkerBroker(ShardedGauges):
     def __init__(self, shards: Shards) -> None:
         super().__init__(shards)
         self._every = shards
-        self._lanes = _Lanes(shards)
+        self._waits = {lane: _Lanes(shards, lane) for lane in Lane}
         self._turn = 0
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
-        return await self._lanes.lease(single=single, batch=batch, wait_s=wait_s)
+        first = Lane.SINGLE if single else Lane.BATCH
+        return await self._waits[first].lease(single=single, batch=batch, wait_s=wait_s)
 
     async def renew(self, deliveries: Collection[Delivery]) -> Collection[Delivery]:
         held: dict[int, list[Delivery]] = {}
@@ -127,10 +133,10 @@ class ShardedWorkerBroker(ShardedGauges):
 
 
 class _Lanes:
-    """Leases from the lanes of all shards."""
+    """Leases from the lanes of all shards; one call at a time. Two may wait at once if their first lanes differ."""
 
-    def __init__(self, shards: Shards) -> None:
-        self._shards = shards
+    def __init__(self, shards: Shards, first: Lane) -> None:
+        self._shards, self._first = shards, first
         self._turn = 0
         self._empty = False
         """The lanes were empty a moment ago: wait at once, without looking first."""
@@ -181,7 +187,7 @@ class _Lanes:
         while (open_ := [task for task in reads if not task.done()]) and time.monotonic() < give_up_at:
             # Again and again: a read may be on its way to the server while it is told to end.
             for task in open_:
-                reads[task].beside(reads[task].broker.unblock())
+                reads[task].beside(reads[task].broker.unblock(self._first))
             await asyncio.wait(open_, timeout=_UNBLOCK_EVERY_S)
         return await settled(reads, 0, late=_give_back)
 

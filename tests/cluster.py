@@ -25,7 +25,7 @@ import httpx2
 from redis import Redis
 from redis.exceptions import RedisError
 
-from evalctl import bootstrap, tether, valkey
+from evalctl import bootstrap, coordinator, tether, valkey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,6 +127,10 @@ class Cluster:
         command = [sys.executable, "-P", "-m", "worker"]
         return self._start("worker", command, port, EVAL_METRICS_PORT=port, **settings)
 
+    def start_coordinator(self, **settings: object) -> Service:
+        """One more `rq worker` for batches."""
+        return self._start("coordinator", [sys.executable, *coordinator.COMMAND], **settings)
+
     def start_api(self, **settings: object) -> Service:
         """One more api, the one that is asked from now on."""
         port = free_port()
@@ -195,7 +199,7 @@ class Cluster:
 
     def stop(self) -> None:
         """End everything, apis first; by force what does not listen."""
-        for name in ("api", "worker", "valkey"):
+        for name in ("api", "coordinator", "worker", "valkey"):
             for service in self.alive(name):
                 service.process.send_signal(signal.SIGTERM)
             for service in self.alive(name):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jobs import tail
 from jobs.errors import BrokerUnavailable
-from jobs.model import Finish, Reason
+from jobs.model import Finish, Lane, Reason
 from worker.runner import fail
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class Consumer:
         self._cancelled: dict[str, None] = {}
         self._room = asyncio.Event()
         self._room.set()
+        self._batch_room = asyncio.Event()
+        self._batch_room.set()
         self.draining = False
 
     @property
@@ -74,13 +76,24 @@ class Consumer:
         return [running.delivery for running in self._running.values()]
 
     async def consume(self) -> None:
-        """Lease and start jobs until `draining`."""
+        """Lease and start jobs until `draining`.
+
+        Each lane is waited on by itself: a wait for the one must not outlast the moment at which there is room for
+        the other.
+        """
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._consume(Lane.SINGLE, self._room))
+            group.create_task(self._consume(Lane.BATCH, self._batch_room))
+
+    async def _consume(self, lane: Lane, room: asyncio.Event) -> None:
         while True:
-            await self._room.wait()
+            await room.wait()
             if self.draining:
                 return
+            single = self.free if lane is Lane.SINGLE else 0
+            batch = self._free_for_batches(self.free) if lane is Lane.BATCH else 0
             try:
-                leased = await self._broker.lease(single=self.free, batch=self._free_for_batches(), wait_s=_WAIT_S)
+                leased = await self._broker.lease(single=single, batch=batch, wait_s=_WAIT_S)
             except BrokerUnavailable:
                 await asyncio.sleep(_PAUSE_S)
                 continue
@@ -96,13 +109,13 @@ class Consumer:
             loop.call_later(_YOUNG_S, self._settle)
         self._settle()
 
-    def cancel(self, job_id: str) -> None:
-        """Kill a job that runs here; remember it in case it comes."""
-        self._cancelled[job_id] = None
+    def cancel(self, cancelled: str) -> None:
+        """Kill what runs here of a job or batch; remember the id in case more comes."""
+        self._cancelled[cancelled] = None
         if len(self._cancelled) > _CANCELLED_KEPT:
             del self._cancelled[next(iter(self._cancelled))]
         for running in self._running.values():
-            if running.delivery.job.id == job_id:
+            if cancelled in (running.delivery.job.id, running.delivery.job.batch):
                 running.task.cancel()
 
     def lose(self, deliveries: Iterable[Delivery]) -> None:
@@ -150,9 +163,9 @@ class Consumer:
             for running in unfinished:
                 await self._broker.release(running.delivery)
 
-    def _free_for_batches(self) -> int:
+    def _free_for_batches(self, free: int) -> int:
         """One slot and one start stay for who waits for an answer, however long the batches' programs run."""
-        return max(0, self.free - 1) if self._slots > 1 else self.free
+        return max(0, free - 1) if self._slots > 1 else free
 
     async def _work(self, delivery: Delivery) -> None:
         try:
@@ -165,7 +178,7 @@ class Consumer:
 
     async def _result(self, delivery: Delivery, started_at: float) -> JobResult | None:
         try:
-            if delivery.job.id in self._cancelled:
+            if delivery.job.id in self._cancelled or delivery.job.batch in self._cancelled:
                 return fail(delivery, Reason.CALLER, "cancelled before it ran", started_at)
             if self._runner.is_poison(delivery):
                 return self._runner.poisoned(delivery)
@@ -196,7 +209,13 @@ class Consumer:
     def _settle(self) -> None:
         young = self._young()
         self._metrics.busy(self._busy(), young=young)
-        if self._free(young) or self.draining:
-            self._room.set()
-        else:
-            self._room.clear()
+        free = self._free(young)
+        _say(self._room, self.draining or free > 0)
+        _say(self._batch_room, self.draining or self._free_for_batches(free) > 0)
+
+
+def _say(event: asyncio.Event, so: bool) -> None:  # noqa: FBT001 (what it is set to)
+    if so:
+        event.set()
+    else:
+        event.clear()

@@ -72,7 +72,7 @@ async def _work(
     stop: asyncio.Event,
 ) -> None:
     opened = open_all(split_urls(settings.redis_url.get_secret_value()))
-    broker_settings = BrokerSettings()
+    broker_settings = BrokerSettings(result_ttl_s=settings.result_ttl_s)
     broker = worker_broker_of(opened, broker_settings, worker=worker_id)
     runner = Runner(sandbox, broker.emit, environment=_ENVIRONMENT, max_attempts=broker_settings.max_attempts)
     consumer = Consumer(broker, runner, metrics, slots=settings.slots, starts=settings.starts)

@@ -38,6 +38,8 @@ class WorkerSettings(BaseSettings):
     """Port of /metrics, /healthz and /readyz; 0 takes a free one."""
     drain_s: PositiveFloat = 75.0
     """On SIGTERM: how long running programs may finish before they are given back."""
+    result_ttl_s: PositiveInt = 3600
+    """How long a stored result is kept; the same as the API's."""
     sandbox: Literal["nsjail", "noop"] = "nsjail"
     """`noop` runs nothing and answers at once: for measuring the queue, never for service."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

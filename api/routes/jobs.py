@@ -33,7 +33,7 @@ _ID = re.compile(r"[0-9a-f]{32}")
 
 JobId = Annotated[str, Path(description="As `POST /v1/jobs` gave it.", examples=["5f0c2b8e9d3a4c61b7e8f90a1b2c3d4e"])]
 WaitS = Annotated[float, Query(ge=0, le=MAX_WAIT_S, description="Wait so long for the result.", examples=[30])]
-_IDEMPOTENCY = {
+IDEMPOTENCY = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string", "maxLength": 255},
@@ -57,7 +57,7 @@ class Jobs:
             tags=["jobs"],
             summary="Queue a program",
             responses=answers(202, JobAccepted, 401, 413, 415, 422, 429, 503),
-            openapi_extra=body(EvalRequest) | {"parameters": [_IDEMPOTENCY]},
+            openapi_extra=body(EvalRequest) | {"parameters": [IDEMPOTENCY]},
             route_class_override=DirectRoute,
         )
         app.add_api_route(
@@ -135,9 +135,13 @@ def _shown(view: JobView, status: int = 200) -> Response:
 
 
 def _job_id(request: Request) -> str:
-    key = next((value for name, value in request.scope["headers"] if name == b"idempotency-key"), None)
-    if key is None:
-        return new_id()
-    if not _KEY.fullmatch(key):
+    key = idempotency_key(request)
+    return new_id() if key is None else id_of_key(request.scope[CALLER], key)
+
+
+def idempotency_key(request: Request) -> bytes | None:
+    """Key that the caller sent, if any. Raises InvalidRequest."""
+    key: bytes | None = next((value for name, value in request.scope["headers"] if name == b"idempotency-key"), None)
+    if key is not None and not _KEY.fullmatch(key):
         raise InvalidRequest([FieldError("Idempotency-Key", "must be 1 to 255 printable ASCII characters")])
-    return id_of_key(request.scope[CALLER], key)
+    return key

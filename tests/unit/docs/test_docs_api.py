@@ -16,7 +16,7 @@ from api.checks import check
 from api.parse import parse
 from api.schemas import EvalRequest, EvalResponse
 from api.settings import ApiSettings
-from jobs.errors import BrokerUnavailable, LaneFull, WireError
+from jobs.errors import ArchiveError, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
 from jobs.memory_broker import MemoryBroker, MemoryInbox
 from jobs.model import JobResult, Reason, Status
 
@@ -33,10 +33,14 @@ ERRORS: list[Exception] = [
     errors.Unauthorized(presented=True),
     errors.ForeignHost(),
     errors.UnknownJob("j"),
+    errors.UnknownBatch(),
     errors.NotReady("why"),
     errors.NoReply("j"),
     *map(errors.JobFailed, FAILED),
     LaneFull(lane="single", depth=1, bound=1),
+    TooManyBatches(what="batches", open_now=1, bound=1),
+    UploadLost(),
+    ArchiveError(),
     BrokerUnavailable(),
     WireError(),
     RequestValidationError([]),

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from api.settings import ApiSettings
 from evalctl.settings import Settings
+from worker.batches.settings import CoordinatorSettings
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def written(default: Any) -> str:
     return "none" if value is None else f"`{value}`"
 
 
-@pytest.mark.parametrize(("title", "settings"), [("API", ApiSettings), ("Worker", WorkerSettings)])
+@pytest.mark.parametrize(
+    ("title", "settings"), [("API", ApiSettings), ("Worker", WorkerSettings), ("Coordinator", CoordinatorSettings)]
+)
 def test_every_setting_of_a_process_is_documented_with_its_default(title: str, settings: type[BaseSettings]) -> None:
     fields = {f"EVAL_{name.upper()}": field for name, field in settings.model_fields.items()}
     defaults = {name: "computed" if field.default_factory else written(field.default) for name, field in fields.items()}
@@ -58,7 +61,7 @@ def test_every_variable_of_the_command_line_is_documented_and_no_other() -> None
     assert documented("Command line").keys() == asked.names
 
 
-@pytest.mark.parametrize("title", ["API", "Worker", "Command line"])
+@pytest.mark.parametrize("title", ["API", "Worker", "Coordinator", "Command line"])
 def test_units_are_those_in_the_names(title: str) -> None:
     for name, row in documented(title).items():
         for suffix, unit in UNITS.items():

@@ -33,8 +33,8 @@ JOB_V1_BEFORE_STREAM = bytes.fromhex(
     "6d657267655f73747265616d73c2a46c616e65a56261746368ac7375626d69747465645f6174cb3ff8000000000000ab"
     "646561646c696e655f6174cb4027000000000000a87265706c795f746fa5696e626f78ab6b6565705f726573756c74c3"
 )
-JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", b"\xde\x00\x16", 1) + (
-    b"\xa6stream\xc2" + b"\xa7figures\xc2\xa7display\xc2"
+JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", b"\xde\x00\x19", 1) + (
+    b"\xa6stream\xc2" + b"\xa7figures\xc2\xa7display\xc2" + b"\xa5batch\xc0\xa5index\x00\xa9custom_id\xa0"
 )
 RESULT = JobResult(
     job_id="j1",

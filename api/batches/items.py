@@ -1,0 +1,165 @@
+"""Lines or one document -> jobs of a batch, with every fault named by line and field, and none of them quoted."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, NamedTuple
+
+from api.batches.schemas import BatchHeader, BatchItem, BatchOptions, BatchRequest
+from api.convert import job_of
+from api.errors import FieldError, InvalidRequest, TooLarge
+from api.parse import MAX_ERRORS, parse
+from jobs.model import Lane
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from api.batches.body import Body
+    from api.settings import ApiSettings
+    from jobs.batches.model import Draft
+    from jobs.model import Job
+
+MAX_CUSTOM_ID = 256
+MAX_METADATA = 16
+MAX_METADATA_CHARACTERS = 1_024
+_AT_ONCE = 20
+"""Items between two looks at who else waits: some hundred microseconds of work."""
+
+
+class Place(NamedTuple):
+    """Where an item stands in the body."""
+
+    field: str
+    line: int | None
+
+    def error(self, field: str, message: str) -> FieldError:
+        """What is wrong there."""
+        return FieldError(".".join(part for part in (self.field, field) if part), message, self.line)
+
+
+class Items:
+    """The items of one body as jobs. Read `options` when all of them have been given."""
+
+    def __init__(self, body: Body, draft: Draft, settings: ApiSettings, *, room: int) -> None:
+        self._body, self._draft, self._settings = body, draft, settings
+        self._most = min(settings.batch_items, room)
+        self._defaults: dict[str, object] = {}
+        self._seen: set[int] = set()
+        self._errors: list[FieldError] = []
+        self.options = BatchOptions()
+
+    async def jobs(self) -> AsyncIterator[Job]:
+        """Each item as a job, until the first fault. Raises InvalidRequest with up to 20 of them, TooLarge."""
+        count = 0
+        async for place, item in self._items():
+            job = self._checked(place, item, count)
+            count += 1
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if len(self._errors) >= MAX_ERRORS or count > self._most:
+                break
+            if job is not None and not self._errors:
+                yield job
+        if count > self._most:
+            self._errors.append(FieldError("items", f"must be at most {self._most}"))
+        if not count and not self._errors:
+            self._errors.append(FieldError("items", "must be at least one"))
+        if self._errors:
+            raise InvalidRequest(self._errors[:MAX_ERRORS])
+
+    def _checked(self, place: Place, item: BatchItem | FieldErrors, index: int) -> Job | None:
+        if isinstance(item, FieldErrors):
+            self._errors += item.errors
+            return None
+        try:
+            return self._job(item, index)
+        except InvalidRequest as error:
+            self._errors += [place.error(one.field, one.message) for one in error.errors]
+        except TooLarge as error:
+            self._errors.append(place.error(error.field, f"over the bound of {error.bound_bytes} bytes"))
+        return None
+
+    def _job(self, item: BatchItem, index: int) -> Job:
+        name = item.custom_id
+        if not 1 <= len(name) <= MAX_CUSTOM_ID:
+            raise InvalidRequest([FieldError("custom_id", f"must be 1 to {MAX_CUSTOM_ID} characters")])
+        # A digest of each id, 8 bytes: what is held of a batch while it comes in must not grow with its ids.
+        digest = int.from_bytes(blake2b(name.encode(), digest_size=8).digest())
+        if digest in self._seen:
+            raise InvalidRequest([FieldError("custom_id", "is that of an item before")])
+        self._seen.add(digest)
+        draft = self._draft
+        if missing := self._defaults.keys() - item.model_fields_set:
+            item = item.model_copy(update={field: self._defaults[field] for field in missing})
+        job = job_of(item, self._settings, job_id=f"{draft.id}-{index}", now=draft.created_at, reply_to=None)
+        return replace(
+            job,
+            lane=Lane.BATCH,
+            deadline_at=draft.created_at + draft.timeout_s,
+            keep_result=False,
+            batch=draft.id,
+            index=index,
+            custom_id=name,
+        )
+
+    async def _items(self) -> AsyncIterator[tuple[Place, BatchItem | FieldErrors]]:
+        if not self._body.is_lines:
+            for one in await self._document():
+                yield one
+            return
+        first = True
+        async for number, line in self._body.lines(bound_bytes=self._settings.max_body_bytes):
+            if first and _is_header(line):
+                self._take(_parsed_header(line, number))
+            else:
+                yield Place("", number), _parsed(line, number)
+            first = False
+
+    async def _document(self) -> list[tuple[Place, BatchItem | FieldErrors]]:
+        bound_bytes, whole = self._settings.max_body_bytes, bytearray()
+        async for piece in self._body.pieces():
+            whole += piece
+            if len(whole) > bound_bytes:
+                raise TooLarge(field="body", bound_bytes=bound_bytes)
+        request = parse(BatchRequest, bytes(whole))
+        self._take(request)
+        return [(Place(f"items.{index}", None), item) for index, item in enumerate(request.items)]
+
+    def _take(self, options: BatchOptions) -> None:
+        self.options = options
+        defaults = options.defaults
+        self._defaults = {field: getattr(defaults, field) for field in defaults.model_fields_set}
+        self._errors += _metadata_faults(options.metadata)
+
+
+class FieldErrors(NamedTuple):
+    """A line that is no item."""
+
+    errors: list[FieldError]
+
+
+def _is_header(line: bytes) -> bool:
+    return line.lstrip().removeprefix(b"{").lstrip().startswith(b'"batch"')
+
+
+def _parsed_header(line: bytes, number: int) -> BatchOptions:
+    try:
+        return parse(BatchHeader, line).batch
+    except InvalidRequest as error:
+        raise InvalidRequest([one._replace(line=number) for one in error.errors]) from None
+
+
+def _parsed(line: bytes, number: int) -> BatchItem | FieldErrors:
+    try:
+        return parse(BatchItem, line)
+    except InvalidRequest as error:
+        return FieldErrors([one._replace(line=number) for one in error.errors])
+
+
+def _metadata_faults(metadata: dict[str, str]) -> Iterator[FieldError]:
+    if len(metadata) > MAX_METADATA:
+        yield FieldError("metadata", f"must be at most {MAX_METADATA} pairs")
+    if any(len(text) > MAX_METADATA_CHARACTERS for pair in metadata.items() for text in pair):
+        yield FieldError("metadata", f"must be of texts of at most {MAX_METADATA_CHARACTERS} characters")

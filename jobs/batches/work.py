@@ -1,0 +1,178 @@
+"""What a coordinator does with one batch: take it over, put items on their lanes, wait for completions, pack results.
+
+Every change asks for the fence that taking the batch over gave; a twin that lost it changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from jobs import wire
+from jobs.batches import blocks
+from jobs.batches.model import BatchState
+from jobs.batches.results import encode_line, line_of
+from jobs.connect import redis_errors
+from jobs.errors import WireError
+from jobs.keys import Keys
+from jobs.model import Lane
+from jobs.scripts import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jobs.batches.blocks import Block
+    from jobs.batches.store import BatchStore
+    from jobs.connect import Connections
+    from jobs.model import Job
+    from jobs.settings import BrokerSettings
+
+
+_NOT_YET = b"\0\0\0\0"
+
+
+class Submitted(StrEnum):
+    """What became of putting items on their lanes."""
+
+    OK = "ok"
+    FULL = "full"
+    """A lane is at its bound; the rest has to wait."""
+    FENCED = "fenced"
+    """Another coordinator took over."""
+    CLOSED = "closed"
+    """The batch was ended; nothing more may run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a batch is."""
+
+    state: BatchState
+    ours: bool
+    """No other coordinator took over."""
+    completed: int
+
+
+class Work:
+    """One batch, taken over."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        settings: BrokerSettings,
+        store: BatchStore,
+        batch_id: str,
+        *,
+        fence: int,
+        total: int,
+    ) -> None:
+        self._redis, self._reads = connections.commands, connections.reads
+        self._store, self.id, self._fence = store, batch_id, str(fence)
+        self.total = total
+        self._names = store.names(batch_id)
+        self._lanes = [Keys(settings.prefix).lane(Lane.BATCH)]
+        self._bound = settings.lane_bounds[Lane.BATCH]
+        self._submit, self._pack = Script("batch_submit"), Script("batch_pack")
+        self._heard = "0-0"
+        self._block: Block | None = None
+
+    async def progress(self) -> Progress:
+        """Look how far it is."""
+        with redis_errors():
+            found: Any = await self._redis.hmget(self._names.batch, ["state", "fence", "completed"])
+        state, fence, completed = found
+        known = BatchState(state.decode()) if state else BatchState.CANCELLED  # expired under us: nothing is left to do
+        return Progress(state=known, ours=fence == self._fence.encode(), completed=int(completed or 0))
+
+    async def submitted(self) -> bytes:
+        """Bitmap of the items that are on a lane or done, highest bit first."""
+        with redis_errors():
+            found: Any = await self._redis.get(self._names.submitted)
+        return bytes(found or b"")
+
+    async def job(self, index: int) -> Job:
+        """Item of this index. Raises ArchiveError, WireError."""
+        number, block = index + 1, self._block
+        if block is None or not block.first <= number < block.end:
+            with redis_errors():
+                block = await blocks.read(self._redis, self._names.items, number, self._store.archive)
+            if block is None:
+                raise WireError(f"batch {self.id} has no item {index}")
+            self._block = block
+        return wire.decode_job(block.values[number - block.first])
+
+    async def submit(self, jobs: Sequence[Job]) -> tuple[Submitted, int]:
+        """Put items on the lane, each unless it was before; gives how many were dealt with."""
+        args: list[Any] = [self._fence, self._bound]
+        now = time.time()
+        for job in jobs:
+            args += [0, job.index, wire.encode(replace(job, submitted_at=now))]
+        names = [self._names.batch, self._names.submitted, self._names.order, *self._lanes]
+        with redis_errors():
+            word, dealt = await self._submit(self._redis, names, args)
+        return Submitted(word.decode()), dealt
+
+    async def wait(self, completions: int, *, block_s: float) -> bool:
+        """Wait until so many are complete, something else happened (then True), or `block_s` passed."""
+        streams: Any = {self._names.results: f"{completions - 1}-0", self._names.calls: self._heard}
+        with redis_errors():
+            reply: Any = await self._reads.xread(streams, count=1, block=max(1, round(block_s * 1000)))
+        calls = reply.get(self._names.calls.encode(), ())
+        if calls:
+            self._heard = calls[-1][0].decode()
+        return bool(calls)
+
+    async def lanes_empty(self) -> bool:
+        """Whether nothing waits or runs on the batch's lanes."""
+        with redis_errors():
+            return not any([await self._redis.xlen(lane) for lane in self._lanes])
+
+    async def forget_lost(self) -> None:
+        """Items that were submitted and have no result count as not submitted."""
+        with redis_errors():
+            order: Any = await self._redis.get(self._names.order) or b""
+            async with self._redis.pipeline() as step:
+                for index in range(len(order) // 4):
+                    if order[index * 4 : index * 4 + 4] == _NOT_YET:
+                        step.setbit(self._names.submitted, index, 0)
+                await step.execute()
+
+    async def pack(self, *, keep: int) -> None:
+        """Pack what completed, but for the latest `keep` or more. Raises ArchiveError."""
+        while await self._pack_next(keep):
+            pass
+
+    async def _pack_next(self, keep: int) -> bool:
+        with redis_errors():
+            entries: Any = await self._redis.xrange(self._names.results, "-", "+", count=blocks.MOST + keep)
+        if len(entries) < blocks.MOST + keep:
+            return False
+        first = int(entries[0][0].partition(b"-")[0])
+        filling = blocks.Filling(first)
+        for _, fields in entries[: blocks.MOST]:
+            if filling.add(encode_line(line_of(fields))):
+                break
+        field, value = await blocks.write(filling.values, self._store.archive, f"{self.id}/results-{first}")
+        end = first + len(filling.values)
+        names = [self._names.batch, self._names.results, self._names.packs]
+        with redis_errors():
+            return bool(await self._pack(self._redis, names, [self._fence, first, end, field, value]))
+
+
+async def take_over(
+    connections: Connections, settings: BrokerSettings, store: BatchStore, batch_id: str
+) -> Work | BatchState | None:
+    """Become the batch's coordinator; its state if nothing is left to coordinate; None if there is no batch."""
+    names = store.names(batch_id)
+    with redis_errors():
+        word, fence, total = await Script("batch_begin")(
+            connections.commands, [names.batch, names.calls], [f"{time.time():.6f}"]
+        )
+    if word == b"missing":
+        return None
+    state = BatchState(word.decode())
+    if state is not BatchState.RUNNING:
+        return state
+    return Work(connections, settings, store, batch_id, fence=fence, total=total)

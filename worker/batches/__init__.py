@@ -1,0 +1,1 @@
+"""Coordinators: what RQ runs for each batch, in the processes of `rq worker`, not of `python -m worker`."""

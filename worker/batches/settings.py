@@ -1,0 +1,19 @@
+"""What an operator may set for the processes that coordinate batches: `EVAL_...` variables."""
+
+from __future__ import annotations
+
+from pydantic import PositiveInt, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class CoordinatorSettings(BaseSettings):
+    """Settings of one `rq worker`. Raises pydantic's ValidationError, which names the setting."""
+
+    model_config = SettingsConfigDict(env_prefix="EVAL_", frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Where the lanes, the batches and RQ's queue are. Secret, because it may hold a password."""
+    batch_store: SecretStr | None = None
+    """fsspec URL that batches are spilled to; none: they stay in Redis."""
+    result_ttl_s: PositiveInt = 3600
+    """How long the results of a batch are kept after its end."""
