@@ -17,6 +17,7 @@ from api.routes import docs
 from api.routes.batches import Batches
 from api.routes.evals import Evals
 from api.routes.jobs import Jobs
+from api.routes.judge import Judge
 from api.routes.meta import Meta
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
     Evals(settings, submitter, inbox).install(app)
     Jobs(settings, submitter, inbox).install(app)
     Batches(settings, desk).install(app)
+    Judge(settings, submitter, inbox).install(app)
     Meta(submitter).install(app)
     docs.install(app)
     return app

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from api.errors import FieldError, InvalidRequest, TooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from api.schemas import EvalRequest
     from api.settings import ApiSettings
@@ -37,13 +37,13 @@ _ENVIRONMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,127}")
 
 def check(request: EvalRequest, bounds: ApiSettings) -> None:
     """Raise TooLarge for the first oversized field, else InvalidRequest with every bad one."""
-    _sized("code", request.code, bounds.max_code_bytes)
-    _sized("stdin", request.stdin, bounds.max_stdin_bytes)
+    sized("code", request.code, bounds.max_code_bytes)
+    sized("stdin", request.stdin, bounds.max_stdin_bytes)
     errors = [*_code(request.code), *_limits(request, bounds)]
     if request.files:
         errors += _names(request.files, bounds)
     if request.args or request.env:
-        errors += _arguments(request.args, request.env)
+        errors += arguments(request.args, request.env)
     if request.outputs:
         errors += _outputs(request.outputs)
     if request.display and not request.interpreter_mode:
@@ -52,7 +52,8 @@ def check(request: EvalRequest, bounds: ApiSettings) -> None:
         raise InvalidRequest(errors)
 
 
-def _sized(field: str, text: str, bound_bytes: int) -> None:
+def sized(field: str, text: str, bound_bytes: int) -> None:
+    """Raise TooLarge if the text is, as UTF-8."""
     if len(text) > bound_bytes or (not text.isascii() and len(text.encode()) > bound_bytes):
         raise TooLarge(field=field, bound_bytes=bound_bytes)
 
@@ -82,7 +83,7 @@ def _names(files: Mapping[str, object], bounds: ApiSettings) -> Iterator[FieldEr
         return
     taken = {*files, MAIN}
     for name in files:
-        if fault := _path_fault(name) or _clash(name, taken):
+        if fault := path_fault(name) or clash(name, taken):
             yield FieldError(file_field(name), fault)
 
 
@@ -92,7 +93,7 @@ def file_field(name: str) -> str:
     return f"files.{shown.encode('unicode_escape').decode()}"
 
 
-def _path_fault(path: str) -> str | None:
+def path_fault(path: str) -> str | None:
     """Why a path cannot be used below the working directory; None if it can."""
     parts = path.split("/")
     if not path:
@@ -110,7 +111,8 @@ def _path_fault(path: str) -> str | None:
     return None
 
 
-def _clash(name: str, taken: set[str]) -> str | None:
+def clash(name: str, taken: Container[str]) -> str | None:
+    """Why a file cannot stand beside those that are `taken`; None if it can."""
     if name == MAIN:
         return "is the name of the program itself"
     parts = name.split("/")
@@ -119,7 +121,8 @@ def _clash(name: str, taken: set[str]) -> str | None:
     return None
 
 
-def _arguments(args: Sequence[str], env: Mapping[str, str]) -> Iterator[FieldError]:
+def arguments(args: Sequence[str], env: Mapping[str, str]) -> Iterator[FieldError]:
+    """What the kernel would not take as arguments and variables."""
     if len(args) > MAX_STRINGS:
         yield FieldError("args", f"must be at most {MAX_STRINGS}")
         return
@@ -147,5 +150,5 @@ def _outputs(globs: Sequence[str]) -> Iterator[FieldError]:
         yield FieldError("outputs", f"must be at most {MAX_OUTPUTS} globs")
         return
     for index, glob in enumerate(globs):
-        if fault := _path_fault(glob):
+        if fault := path_fault(glob):
             yield FieldError(f"outputs.{index}", fault)

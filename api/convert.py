@@ -60,7 +60,7 @@ def job_of(
         id=job_id,
         code=request.code,
         stdin=request.stdin,
-        files=_contents(request.files, settings.max_files_bytes) if request.files else {},
+        files=contents(request.files, settings.max_files_bytes) if request.files else {},
         args=tuple(request.args),
         env=request.env,
         environment=request.environment,
@@ -93,11 +93,12 @@ def job_of_text(request: TextEvalRequest, settings: ApiSettings, *, job_id: str,
     return replace(job, merge_streams=True)
 
 
-def _contents(files: Mapping[str, str | FileContent], bound_bytes: int) -> dict[str, bytes]:
-    contents = {name: _content(name, given) for name, given in files.items()}
-    if sum(map(len, contents.values())) > bound_bytes:
+def contents(files: Mapping[str, str | FileContent], bound_bytes: int) -> dict[str, bytes]:
+    """Files as bytes, together at most `bound_bytes`. Raises InvalidRequest, TooLarge."""
+    decoded = {name: _content(name, given) for name, given in files.items()}
+    if sum(map(len, decoded.values())) > bound_bytes:
         raise TooLarge(field="files", bound_bytes=bound_bytes)
-    return contents
+    return decoded
 
 
 def _content(name: str, given: str | FileContent) -> bytes:

@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import problems, schemas
 from api.batches import schemas as batch_schemas
+from api.judge.schemas import JudgeAnswer, JudgeRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -39,6 +40,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schemas.EvalRequest,
     schemas.TextEvalRequest,
     schemas.EvalResponse,
+    JudgeRequest,
+    JudgeAnswer,
     schemas.ProblemDocument,
     schemas.JobAccepted,
     schemas.JobView,

@@ -305,6 +305,7 @@ _FAILURES: Mapping[Reason, tuple[int, str, str, str]] = {
     Reason.ATTEMPTS: (500, "attempts", "Workers died", f"Every worker that took this job died. {AGAIN}"),
     Reason.SANDBOX: (500, "sandbox", "The sandbox failed", f"The sandbox failed, not the program. {AGAIN}"),
     Reason.CALLER: (409, "cancelled", "Cancelled", "The job was cancelled before it could run."),
+    Reason.SHARED: (503, "shared", "The program is gone", f"The stored program had expired. {AGAIN}"),
     Reason.ENVIRONMENT: (
         422,
         "environment",

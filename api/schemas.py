@@ -36,14 +36,15 @@ _EXAMPLE_PROBLEM: dict[str, Any] = {
 }
 
 
-def _shape(**example: Any) -> ConfigDict:
+def shape(**example: Any) -> ConfigDict:
+    """Config of every shape: nothing unknown, nothing coerced, an example for the documentation."""
     return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [example]})
 
 
 class FileContent(BaseModel):
     """A file that is not text."""
 
-    model_config = _shape(base64="AAEC/w==")
+    model_config = shape(base64="AAEC/w==")
 
     base64: str
     """RFC 4648 section 4, with padding."""
@@ -52,7 +53,7 @@ class FileContent(BaseModel):
 class EvalRequest(BaseModel):
     """One program to run as `python3 main.py` in a fresh directory."""
 
-    model_config = _shape(
+    model_config = shape(
         code="import sys\nprint('hello,', sys.stdin.read())",
         stdin="world",
         files={"data/numbers.txt": "1 2 3\n"},
@@ -90,7 +91,7 @@ class EvalRequest(BaseModel):
 class TextEvalRequest(BaseModel):
     """The request of the `replit-code-exec` client."""
 
-    model_config = _shape(code="1 + 1", interpreter_mode=True)
+    model_config = shape(code="1 + 1", interpreter_mode=True)
 
     code: str
     files: Annotated[dict[str, str], Field(description="Relative path -> text.")] = Field(default_factory=dict)
@@ -101,7 +102,7 @@ class TextEvalRequest(BaseModel):
 class Usage(BaseModel):
     """What the program used."""
 
-    model_config = _shape(wall_ms=1.9, cpu_ms=1.1, memory_bytes=9437184)
+    model_config = shape(wall_ms=1.9, cpu_ms=1.1, memory_bytes=9437184)
 
     wall_ms: float
     cpu_ms: float
@@ -111,7 +112,7 @@ class Usage(BaseModel):
 class Timing(BaseModel):
     """Where the time went, milliseconds."""
 
-    model_config = _shape(queue_ms=0.4, run_ms=2.2, total_ms=3.1)
+    model_config = shape(queue_ms=0.4, run_ms=2.2, total_ms=3.1)
 
     queue_ms: float
     run_ms: float
@@ -121,7 +122,7 @@ class Timing(BaseModel):
 class Figure(BaseModel):
     """A plot, as the program showed it or left it open."""
 
-    model_config = _shape(format="png", base64="iVBORw0KGgo=")
+    model_config = shape(format="png", base64="iVBORw0KGgo=")
 
     format: Literal["png"] = "png"
     base64: str
@@ -130,7 +131,7 @@ class Figure(BaseModel):
 class EvalResponse(BaseModel):
     """A program that ran, whatever it did."""
 
-    model_config = _shape(**EXAMPLE_EVAL)
+    model_config = shape(**EXAMPLE_EVAL)
 
     id: str
     status: Status
@@ -152,7 +153,7 @@ class EvalResponse(BaseModel):
 class InvalidField(BaseModel):
     """One field that cannot be taken."""
 
-    model_config = _shape(field="timeout_s", message="must be at most 60")
+    model_config = shape(field="timeout_s", message="must be at most 60")
 
     field: str
     message: str
@@ -162,7 +163,7 @@ class InvalidField(BaseModel):
 class ProblemDocument(BaseModel):
     """RFC 9457. 4xx: the request; 429: our capacity; 5xx: our fault."""
 
-    model_config = _shape(**_EXAMPLE_PROBLEM)
+    model_config = shape(**_EXAMPLE_PROBLEM)
 
     type: str
     title: str
@@ -177,7 +178,7 @@ class ProblemDocument(BaseModel):
 class Links(BaseModel):
     """Where to go on."""
 
-    model_config = _shape(self=f"/v1/jobs/{EXAMPLE_ID}", wait=f"/v1/jobs/{EXAMPLE_ID}?wait_s=30")
+    model_config = shape(self=f"/v1/jobs/{EXAMPLE_ID}", wait=f"/v1/jobs/{EXAMPLE_ID}?wait_s=30")
 
     self: str
     wait: str
@@ -186,7 +187,7 @@ class Links(BaseModel):
 class JobAccepted(BaseModel):
     """A job that waits for a worker."""
 
-    model_config = _shape(
+    model_config = shape(
         id=EXAMPLE_ID,
         state="queued",
         links={"self": f"/v1/jobs/{EXAMPLE_ID}", "wait": f"/v1/jobs/{EXAMPLE_ID}?wait_s=30"},
@@ -200,7 +201,7 @@ class JobAccepted(BaseModel):
 class JobView(BaseModel):
     """A job by id: once it is done it has a `result`, or an `error` if we failed it."""
 
-    model_config = _shape(id=EXAMPLE_ID, state="done", result=EXAMPLE_EVAL)
+    model_config = shape(id=EXAMPLE_ID, state="done", result=EXAMPLE_EVAL)
 
     id: str
     state: JobState
@@ -211,7 +212,7 @@ class JobView(BaseModel):
 class Environment(BaseModel):
     """An environment that live workers offer."""
 
-    model_config = _shape(name="default", workers=2, slots=8)
+    model_config = shape(name="default", workers=2, slots=8)
 
     name: str
     workers: int
@@ -221,7 +222,7 @@ class Environment(BaseModel):
 class Environments(BaseModel):
     """Every environment that live workers offer."""
 
-    model_config = _shape(environments=[{"name": "default", "workers": 2, "slots": 8}])
+    model_config = shape(environments=[{"name": "default", "workers": 2, "slots": 8}])
 
     environments: list[Environment]
 
@@ -229,7 +230,7 @@ class Environments(BaseModel):
 class Health(BaseModel):
     """The process lives."""
 
-    model_config = _shape(status="ok")
+    model_config = shape(status="ok")
 
     status: Literal["ok", "ready", "degraded"]
     """`degraded`: of several Redis some do not answer; their share of the jobs fails, the rest is served."""

@@ -38,6 +38,14 @@ class ApiSettings(BaseSettings):
     """All submitted files together, decoded."""
     output_bytes: PositiveInt = MIB
     """Bound of stdout and of stderr, each."""
+    max_cases: PositiveInt = 1_000
+    """Of one judge request."""
+    judge_window: PositiveInt = 16
+    """Cases of one judge request that wait or run at the same time."""
+    judge_output_bytes: PositiveInt = 16 << 10
+    """Of a case's stdout and stderr, each, how much the answer shows; the comparison sees all of it."""
+    max_judge_s: PositiveFloat = 600.0
+    """Longest that a judge request takes. What has not run by then has no verdict."""
     queue_timeout_s: PositiveFloat = 30.0
     """How long a job may wait before it runs: its deadline is this plus its own time limit from now."""
     batch_items: Annotated[int, Field(ge=1, le=1_000_000)] = 100_000

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Lane,
         LaneStats,
         Output,
+        SharedPart,
         Submission,
         WorkerInfo,
     )
@@ -64,6 +65,12 @@ class Submitter(Gauges, Protocol):
 
     async def result(self, job_id: str) -> JobResult | None:
         """Give the result of an asynchronous job; None if there is none (yet, or any more)."""
+
+    async def share(self, part_id: str, part: SharedPart, *, ttl_s: int) -> None:
+        """Store what jobs with `shared=part_id` have in common; before they are submitted. Raises BrokerUnavailable."""
+
+    async def unshare(self, part_id: str) -> None:
+        """Drop a shared part: its jobs are done, or nobody wants them. Unknown ids are ignored."""
 
     async def workers(self) -> Sequence[WorkerInfo]:
         """Workers that announced themselves within the last 5 s, by id."""
@@ -117,6 +124,9 @@ class WorkerBroker(Gauges, Protocol):
 
         A job that this very broker still holds is not returned: its lease is renewed instead.
         """
+
+    async def shared(self, part_id: str) -> SharedPart | None:
+        """Give a shared part; None if it has expired or was dropped. Raises BrokerUnavailable, WireError."""
 
     async def emit(self, delivery: Delivery, output: Output) -> None:
         """Show who waits what the program wrote, before `finish`. Dropped if nobody reads; owners are not asked.

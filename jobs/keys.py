@@ -67,6 +67,10 @@ class Keys:
         """Stream of replies {id, result} and, before a streamed job's reply, {id, output}. INBOX_TTL_S."""
         return f"{{{self.prefix}}}:inbox:{inbox_id}"
 
+    def shared(self, part_id: str) -> str:
+        """Bytes of a shared part. Lives as long as its submitter says, or until it is dropped."""
+        return f"{{{self.prefix}}}:shared:{part_id}"
+
     def worker(self, worker_id: str) -> str:
         """Notice of a worker that lives. WORKER_TTL_S."""
         return f"{{{self.prefix}}}:worker:{worker_id}"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from jobs.model import Job, JobResult, Output, WorkerInfo
+    from jobs.model import Job, JobResult, Output, SharedPart, WorkerInfo
 
 
 @dataclass(kw_only=True)
@@ -57,6 +57,7 @@ class MemoryBroker:
         self.records: dict[str, _Record] = {}
         self.inboxes: dict[str, MemoryInbox] = {}
         self.waiters: dict[str, set[str]] = {}
+        self.parts: dict[str, tuple[float, SharedPart]] = {}
         self.cancels: list[tuple[float, str]] = []
         self.notices: dict[str, tuple[float, WorkerInfo]] = {}
         self.dead: list[tuple[Job, str]] = []
@@ -96,6 +97,12 @@ class MemoryBroker:
     async def result(self, job_id: str) -> JobResult | None:
         record = self.record(job_id)
         return record.result if record else None
+
+    async def share(self, part_id: str, part: SharedPart, *, ttl_s: int) -> None:
+        self.parts[part_id] = (self.clock() + ttl_s, part)
+
+    async def unshare(self, part_id: str) -> None:
+        self.parts.pop(part_id, None)
 
     async def workers(self) -> Sequence[WorkerInfo]:
         return [info for _, (until, info) in sorted(self.notices.items()) if until > self.clock()]
@@ -217,6 +224,10 @@ class MemoryWorkerBroker:
             entry.leased_at = self._broker.clock()
         orphans = [entry for entry in expired if entry.id not in self._held]
         return [self._deliver(entry) for entry in orphans[:limit]]
+
+    async def shared(self, part_id: str) -> SharedPart | None:
+        until, part = self._broker.parts.get(part_id, (0.0, None))
+        return part if until > self._broker.clock() else None
 
     async def emit(self, delivery: Delivery, output: Output) -> None:
         inbox = self._broker.inboxes.get(delivery.job.reply_to or "")

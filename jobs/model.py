@@ -43,6 +43,8 @@ class Reason(StrEnum):
     """The caller cancelled or hung up."""
     ENVIRONMENT = "environment"
     """The environment cannot do what the job asks for (for example no strace there)."""
+    SHARED = "shared"
+    """The stored program that the job refers to has expired. Safe to send again."""
 
 
 class OutputStream(StrEnum):
@@ -102,6 +104,16 @@ class Job:
     """Place of the item in its batch, from 0."""
     custom_id: str = ""
     """What the caller of a batch calls the item."""
+    shared: str | None = None
+    """Id of a stored `SharedPart` whose program this is: `code` is empty then, `files` come on top of the part's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedPart:
+    """What many jobs have in common, stored once: a program that is run on many inputs."""
+
+    code: str
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

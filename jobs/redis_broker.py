@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from jobs.connect import Client, Connections
-    from jobs.model import Job, JobResult, Output, WorkerInfo
+    from jobs.model import Job, JobResult, Output, SharedPart, WorkerInfo
     from jobs.settings import BrokerSettings
 
 T = TypeVar("T")
@@ -106,6 +106,14 @@ class RedisSubmitter(_RedisGauges):
             data: Any = await self._redis.get(self._keys.job(job_id))
         return None if data in _NO_RESULT else wire.decode_result(data)
 
+    async def share(self, part_id: str, part: SharedPart, *, ttl_s: int) -> None:
+        with redis_errors():
+            await self._redis.set(self._keys.shared(part_id), wire.encode(part), ex=ttl_s)
+
+    async def unshare(self, part_id: str) -> None:
+        with redis_errors():
+            await self._redis.unlink(self._keys.shared(part_id))
+
     async def workers(self) -> Sequence[WorkerInfo]:
         with redis_errors():
             members: Any = await self._redis.smembers(self._keys.workers)
@@ -166,6 +174,11 @@ class RedisWorkerBroker(_RedisGauges):
             )
             # We were too slow to renew, but nobody took these: the claim has renewed them.
             return await self._deliver([row for row in rows if (row.lane, row.entry_id) not in self._held])
+
+    async def shared(self, part_id: str) -> SharedPart | None:
+        with redis_errors():
+            data: Any = await self._redis.get(self._keys.shared(part_id))
+        return None if data is None else wire.decode_shared(data)
 
     async def emit(self, delivery: Delivery, output: Output) -> None:
         if delivery.job.reply_to is not None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from jobs.errors import BrokerUnavailable
 from jobs.model import Lane
 from jobs.redis_broker import RedisWorkerBroker
-from jobs.shards import ShardedGauges
+from jobs.shards import ShardedGauges, home
 from jobs.spread import PATIENCE_S, Shard, answered, ask, leave, settled
 from jobs.tail import stop
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from jobs.broker import WorkerBroker
     from jobs.connect import Connections
-    from jobs.model import Delivery, Finish, JobResult, Output, WorkerInfo
+    from jobs.model import Delivery, Finish, JobResult, Output, SharedPart, WorkerInfo
     from jobs.scripts import Row
     from jobs.settings import BrokerSettings
 
@@ -105,6 +105,9 @@ class ShardedWorkerBroker(ShardedGauges):
         for shard in _in_turn(self._every, self._turn):
             found += await _soon(shard, shard.broker.reclaim(limit=limit - len(found)))
         return found
+
+    async def shared(self, part_id: str) -> SharedPart | None:
+        return await self._every[home(part_id, len(self._every))].broker.shared(part_id)
 
     async def emit(self, delivery: Delivery, output: Output) -> None:
         await self._every[delivery.shard].broker.emit(delivery, output)

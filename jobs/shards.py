@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from jobs.broker import Gauges, OpenableInbox, Submitter
     from jobs.connect import Connections
-    from jobs.model import Job, JobResult, JobState, Submission, WorkerInfo
+    from jobs.model import Job, JobResult, JobState, SharedPart, Submission, WorkerInfo
     from jobs.settings import BrokerSettings
 
 
@@ -112,6 +112,12 @@ class ShardedSubmitter(ShardedGauges):
 
     async def result(self, job_id: str) -> JobResult | None:
         return await self._home(job_id).result(job_id)
+
+    async def share(self, part_id: str, part: SharedPart, *, ttl_s: int) -> None:
+        await self._home(part_id).share(part_id, part, ttl_s=ttl_s)
+
+    async def unshare(self, part_id: str) -> None:
+        await self._home(part_id).unshare(part_id)
 
     async def workers(self) -> Sequence[WorkerInfo]:
         answers = await ask(self._shards, lambda shard: shard.broker.workers())

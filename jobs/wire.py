@@ -1,7 +1,7 @@
 """Jobs, results and worker notices <-> bytes; the only codec. Never pickle.
 
-A job, result or output is the msgpack array `[WIRE_VERSION, {field: value}]`. Within one version fields may be added
-if they have a default: older readers skip them, newer readers fill them in. Anything else is a new version.
+A job, result, output or shared part is the msgpack array `[WIRE_VERSION, {field: value}]`. Within one version fields
+may be added that have a default: older readers skip them, newer readers fill them in. All else is a new version.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from jobs.errors import WireError
-from jobs.model import Job, JobResult, Output, WorkerInfo
+from jobs.model import Job, JobResult, Output, SharedPart, WorkerInfo
 
 if TYPE_CHECKING:
     from typing import Final
@@ -25,13 +25,14 @@ _envelope = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
 _job = msgspec.msgpack.Decoder(Job)
 _result = msgspec.msgpack.Decoder(JobResult)
 _output = msgspec.msgpack.Decoder(Output)
+_shared = msgspec.msgpack.Decoder(SharedPart)
 _worker = msgspec.json.Decoder(WorkerInfo)
 # msgspec's messages name fields and types, never their content.
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def encode(value: Job | JobResult | Output) -> bytes:
-    """Bytes of a job, result or output. Raises WireError if a text in it is not Unicode (a lone surrogate)."""
+def encode(value: Job | JobResult | Output | SharedPart) -> bytes:
+    """Bytes of a value. Raises WireError if a text in it is not Unicode (a lone surrogate)."""
     try:
         return _encoder.encode((WIRE_VERSION, value))
     except UnicodeEncodeError as error:
@@ -51,6 +52,11 @@ def decode_result(data: bytes) -> JobResult:
 def decode_output(data: bytes) -> Output:
     """Raise WireError unless the bytes are an output of a version we know."""
     return _decode(_output, data)
+
+
+def decode_shared(data: bytes) -> SharedPart:
+    """Raise WireError unless the bytes are a shared part of a version we know."""
+    return _decode(_shared, data)
 
 
 def encode_worker(worker: WorkerInfo) -> bytes:

@@ -24,6 +24,7 @@ from worker.folder import own_folder
 from worker.metrics import WorkerMetrics
 from worker.noop import NoopSandbox
 from worker.runner import Runner
+from worker.shared import SharedPrograms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,7 +75,13 @@ async def _work(
     opened = open_all(split_urls(settings.redis_url.get_secret_value()))
     broker_settings = BrokerSettings(result_ttl_s=settings.result_ttl_s)
     broker = worker_broker_of(opened, broker_settings, worker=worker_id)
-    runner = Runner(sandbox, broker.emit, environment=_ENVIRONMENT, max_attempts=broker_settings.max_attempts)
+    runner = Runner(
+        sandbox,
+        broker.emit,
+        shared=SharedPrograms(broker.shared, bound_bytes=settings.shared_bytes),
+        environment=_ENVIRONMENT,
+        max_attempts=broker_settings.max_attempts,
+    )
     consumer = Consumer(broker, runner, metrics, slots=settings.slots, starts=settings.starts)
     info = WorkerInfo(id=worker_id, slots=settings.slots, environments=(_ENVIRONMENT,), started_at=time.time())
     lease_s = broker_settings.lease_s

@@ -7,6 +7,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from jobs.errors import BrokerUnavailable
 from jobs.model import Reason, Status
 from sandbox import JailFailed, NotSupported
 from worker.live import Live
@@ -15,8 +16,9 @@ from worker.translate import Timing, failure_of, result_of, spec_of
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from jobs.model import Delivery, JobResult, Output
+    from jobs.model import Delivery, Job, JobResult, Output
     from sandbox import RunReport, RunSpec
+    from worker.shared import SharedPrograms
 
 log = logging.getLogger(__name__)
 _TRIES = 3
@@ -37,10 +39,11 @@ class Runner:
         sandbox: Runs,
         emit: Callable[[Delivery, Output], Awaitable[None]],
         *,
+        shared: SharedPrograms,
         environment: str,
         max_attempts: int,
     ) -> None:
-        self._sandbox, self._emit = sandbox, emit
+        self._sandbox, self._emit, self._shared = sandbox, emit, shared
         self._environment, self._max_attempts = environment, max_attempts
 
     def is_poison(self, delivery: Delivery) -> bool:
@@ -52,22 +55,39 @@ class Runner:
         leased_at = time.time()
         if delivery.job.environment != self._environment:
             return fail(delivery, Reason.ENVIRONMENT, "no worker serves this environment", leased_at)
+        try:
+            job = await self._complete(delivery.job)
+        except BrokerUnavailable:
+            return fail(delivery, Reason.EXPIRED, "the deadline passed before the job's program came", leased_at)
+        if job is None:
+            return fail(delivery, Reason.SHARED, "the program that it shares with other jobs has expired", leased_at)
+        return await self._tried(delivery, job, leased_at)
+
+    async def _tried(self, delivery: Delivery, job: Job, leased_at: float) -> JobResult:
+        """Run the complete job, again if the sandbox fails."""
         for number in range(1, _TRIES + 1):
-            left_s = delivery.job.deadline_at - time.time()
+            left_s = job.deadline_at - time.time()
             if left_s <= 0:
                 return fail(delivery, Reason.EXPIRED, "the deadline passed before the job could run", leased_at)
-            wall_s = min(delivery.job.timeout_s, left_s)
+            wall_s = min(job.timeout_s, left_s)
             try:
-                report = await self._report(delivery, spec_of(delivery.job, wall_s=wall_s), run=number)
+                report = await self._report(delivery, spec_of(job, wall_s=wall_s), run=number)
             except NotSupported as error:
                 return fail(delivery, Reason.ENVIRONMENT, str(error), leased_at)
             except JailFailed as error:
                 log.warning("run failed", extra={"event": "run_failed", "job_id": delivery.job.id, "why": str(error)})
                 continue
-            if report.timed_out and wall_s < delivery.job.timeout_s:
+            if report.timed_out and wall_s < job.timeout_s:
                 return fail(delivery, Reason.EXPIRED, "the deadline passed while the job ran", leased_at)
             return result_of(delivery, report, Timing(leased_at=leased_at, finished_at=time.time()))
         return fail(delivery, Reason.SANDBOX, "the sandbox failed repeatedly under this job", leased_at)
+
+    async def _complete(self, job: Job) -> Job | None:
+        """Put a job together with the program that it shares, if it does; None if that is gone."""
+        if job.shared is None:
+            return job
+        program = await self._shared.get(job.shared, until=job.deadline_at)
+        return None if program is None else program.complete(job)
 
     async def _report(self, delivery: Delivery, spec: RunSpec, *, run: int) -> RunReport:
         if not delivery.job.stream:

@@ -29,6 +29,8 @@ class WorkerSettings(BaseSettings):
     """Of these, how many may be younger than 100 ms: more would only slow each other down."""
     warm: NonNegativeInt = 0
     """Warm cells kept in the first tier, half as many in the others; 0: as many as `starts`."""
+    shared_bytes: PositiveInt = 128 << 20
+    """Programs of `/v1/judge` kept between their cases. What runs at the moment is held besides."""
     cgroups: bool = True
     """Limit memory and processes by cgroups where they are writable."""
     zygote_cells: PositiveInt = 20_000

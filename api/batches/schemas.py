@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from api.schemas import EXAMPLE_EVAL, EXAMPLE_ID, EvalRequest, EvalResponse, ProblemDocument
+from api.schemas import EXAMPLE_EVAL, EXAMPLE_ID, EvalRequest, EvalResponse, ProblemDocument, shape
 from jobs.batches.model import BatchState, Delivery  # noqa: TC001 (pydantic reads the annotations)
 
 _LINKS = {
@@ -31,14 +31,10 @@ _VIEW: dict[str, Any] = {
 }
 
 
-def _shape(**example: Any) -> ConfigDict:
-    return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [example]})
-
-
 class ItemDefaults(EvalRequest):
     """Fields for all items that do not have them themselves."""
 
-    model_config = _shape(timeout_s=5, files={"helper.py": "def double(n): return 2 * n\n"})
+    model_config = shape(timeout_s=5, files={"helper.py": "def double(n): return 2 * n\n"})
 
     code: str = ""
 
@@ -46,7 +42,7 @@ class ItemDefaults(EvalRequest):
 class BatchItem(ItemDefaults):
     """One program of a batch: a line of JSON Lines, or an element of `items`."""
 
-    model_config = _shape(custom_id="task-17", code="print(1 + 1)", stdin="")
+    model_config = shape(custom_id="task-17", code="print(1 + 1)", stdin="")
 
     custom_id: Annotated[str, Field(description="1 to 256 characters; no other item of the batch has the same.")]
 
@@ -54,7 +50,7 @@ class BatchItem(ItemDefaults):
 class WebhookRequest(BaseModel):
     """Where to say that the batch ended."""
 
-    model_config = _shape(url="https://example.org/evalpool")
+    model_config = shape(url="https://example.org/evalpool")
 
     url: Annotated[str, Field(description="http or https; no private address unless the operator allows it.")]
 
@@ -62,7 +58,7 @@ class WebhookRequest(BaseModel):
 class BatchOptions(BaseModel):
     """What holds for the batch as a whole; in JSON Lines the first line may be `{"batch": {...}}`."""
 
-    model_config = _shape(defaults={"timeout_s": 5}, metadata={"run": "nightly"})
+    model_config = shape(defaults={"timeout_s": 5}, metadata={"run": "nightly"})
 
     defaults: Annotated[ItemDefaults, Field(description="Fields for items that do not have them.")] = Field(
         default_factory=ItemDefaults
@@ -76,7 +72,7 @@ class BatchOptions(BaseModel):
 class BatchRequest(BatchOptions):
     """A batch as one JSON document. JSON Lines is better for a large one."""
 
-    model_config = _shape(defaults={"timeout_s": 5}, items=[{"custom_id": "a", "code": "print(1)"}])
+    model_config = shape(defaults={"timeout_s": 5}, items=[{"custom_id": "a", "code": "print(1)"}])
 
     items: list[BatchItem]
 
@@ -84,7 +80,7 @@ class BatchRequest(BatchOptions):
 class BatchHeader(BaseModel):
     """The first line of JSON Lines, if it is not an item."""
 
-    model_config = _shape(batch={"metadata": {"run": "nightly"}})
+    model_config = shape(batch={"metadata": {"run": "nightly"}})
 
     batch: BatchOptions
 
@@ -92,7 +88,7 @@ class BatchHeader(BaseModel):
 class BatchLinks(BaseModel):
     """Where to go on."""
 
-    model_config = _shape(**_LINKS)
+    model_config = shape(**_LINKS)
 
     self: str
     results: str
@@ -102,7 +98,7 @@ class BatchLinks(BaseModel):
 class BatchAccepted(BaseModel):
     """A batch that was taken in whole."""
 
-    model_config = _shape(id=EXAMPLE_ID, state="queued", total=1000, links=_LINKS)
+    model_config = shape(id=EXAMPLE_ID, state="queued", total=1000, links=_LINKS)
 
     id: str
     state: BatchState
@@ -113,7 +109,7 @@ class BatchAccepted(BaseModel):
 class WebhookView(BaseModel):
     """A webhook and what became of it."""
 
-    model_config = _shape(url="https://example.org/evalpool", state="delivered", attempts=1)
+    model_config = shape(url="https://example.org/evalpool", state="delivered", attempts=1)
 
     url: str
     state: Delivery
@@ -124,7 +120,7 @@ class WebhookView(BaseModel):
 class BatchView(BaseModel):
     """A batch at this moment."""
 
-    model_config = _shape(**_VIEW)
+    model_config = shape(**_VIEW)
 
     id: str
     state: BatchState
@@ -150,7 +146,7 @@ class BatchView(BaseModel):
 class BatchList(BaseModel):
     """Batches of this token, the newest first."""
 
-    model_config = _shape(batches=[_VIEW], next=None)
+    model_config = shape(batches=[_VIEW], next=None)
 
     batches: list[BatchView]
     next: Annotated[str | None, Field(description="`before` of the next page; null at the end.")]
@@ -159,7 +155,7 @@ class BatchList(BaseModel):
 class ResultLine(BaseModel):
     """One line of the results: a `result`, or an `error` if we failed the item."""
 
-    model_config = _shape(cursor=1, index=0, custom_id="task-17", result=EXAMPLE_EVAL)
+    model_config = shape(cursor=1, index=0, custom_id="task-17", result=EXAMPLE_EVAL)
 
     cursor: Annotated[int, Field(description="It was the how-manieth to complete; `?after=` goes on behind it.")]
     index: Annotated[int, Field(description="Place of the item in the batch, from 0.")]

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from jobs.errors import LaneFull
-from jobs.model import Finish, JobState, Lane, Status, Submission, WorkerInfo
+from jobs.model import Finish, JobState, Lane, SharedPart, Status, Submission, WorkerInfo
 
 LEASE_S = 0.3
 
@@ -433,3 +433,20 @@ async def test_output_that_nobody_follows_is_dropped(rig, make_job, result_of, p
 
         assert result_of(waited) == await asyncio.wait_for(future, 2)
         assert heard == []
+
+
+async def test_a_shared_part_is_there_until_it_is_dropped(rig):
+    part = SharedPart(code="print(1)", files={"a": b"\0"})
+    await rig.submitter.share("p", part, ttl_s=60)
+
+    assert await rig.worker("a").shared("p") == part
+    await rig.submitter.unshare("p")
+    assert await rig.worker("a").shared("p") is None
+    await rig.submitter.unshare("p")
+
+
+async def test_a_shared_part_expires(rig):
+    await rig.submitter.share("p", SharedPart(code="1"), ttl_s=1)
+    await rig.pass_time(1.1)
+
+    assert await rig.worker("a").shared("p") is None

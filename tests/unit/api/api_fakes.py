@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Self
 
 from api.server import Server
+from jobs.errors import BrokerUnavailable
 from jobs.model import (
     Chunk,
     Job,
@@ -15,6 +16,7 @@ from jobs.model import (
     LaneStats,
     Output,
     OutputStream,
+    SharedPart,
     Status,
     Submission,
     WorkerInfo,
@@ -49,6 +51,7 @@ class FakeBroker:
         self.answer = answer
         self.submitted: dict[str, Job] = {}
         self.cancelled: asyncio.Queue[str] = asyncio.Queue()
+        self.parts: dict[str, SharedPart] = {}
         self.results: dict[str, JobResult] = {}
         self.hear: Callable[[Output], None] = lambda _: None
         self.waiting: dict[str, asyncio.Future[JobResult]] = {}
@@ -119,6 +122,15 @@ class FakeBroker:
 
     async def result(self, job_id: str) -> JobResult | None:
         return self.results.get(job_id)
+
+    async def share(self, part_id: str, part: SharedPart, *, ttl_s: int) -> None:
+        if isinstance(self.fault, BrokerUnavailable):
+            raise self.fault
+        assert ttl_s > 0
+        self.parts[part_id] = part
+
+    async def unshare(self, part_id: str) -> None:
+        self.parts.pop(part_id, None)
 
     async def ping(self) -> None:
         if self.fault is not None:

@@ -34,11 +34,20 @@ def settings() -> ApiSettings:
 
 
 @pytest.fixture
-async def client(broker: FakeBroker, settings: ApiSettings) -> AsyncIterator[httpx2.AsyncClient]:
-    app = create_app(settings, broker, broker)
-    async with httpx2.AsyncClient(
-        transport=httpx2.ASGITransport(app), base_url="http://api", headers={"authorization": f"Bearer {TOKEN}"}
-    ) as client:
+def client_of(broker: FakeBroker) -> Callable[[ApiSettings], httpx2.AsyncClient]:
+    def client(settings: ApiSettings) -> httpx2.AsyncClient:
+        transport = httpx2.ASGITransport(create_app(settings, broker, broker))
+        headers = {"authorization": f"Bearer {TOKEN}"}
+        return httpx2.AsyncClient(transport=transport, base_url="http://api", headers=headers)
+
+    return client
+
+
+@pytest.fixture
+async def client(
+    settings: ApiSettings, client_of: Callable[[ApiSettings], httpx2.AsyncClient]
+) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client_of(settings) as client:
         yield client
 
 

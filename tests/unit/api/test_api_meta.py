@@ -187,6 +187,7 @@ async def test_openapi_has_an_example_for_each_body_and_answer(client: httpx2.As
         "get /v1/batches/{batch_id}/results",
         "get /v1/batches/{batch_id}/events",
         "get /healthz",
+        "post /v1/judge",
         "get /readyz",
         "get /metrics",
         "get /v1/environments",

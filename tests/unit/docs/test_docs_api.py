@@ -13,6 +13,9 @@ from starlette.exceptions import HTTPException
 from api import errors, problems
 from api.app import create_app
 from api.checks import check
+from api.compare import Comparison
+from api.judge.plan import plan_of
+from api.judge.schemas import CaseAnswer, JudgeAnswer, JudgeCase, JudgeRequest
 from api.parse import parse
 from api.schemas import EvalRequest, EvalResponse
 from api.settings import ApiSettings
@@ -23,8 +26,8 @@ from jobs.model import JobResult, Reason, Status
 if TYPE_CHECKING:
     from pathlib import Path
 
-API = DOCS / "api.md"
-BODY = re.compile(r"-d '(\{.*?\})'")
+API, JUDGE = DOCS / "api.md", DOCS / "judge.md"
+BODY = re.compile(r"-d '(\{.*?\})'", re.DOTALL)
 FAILED = [JobResult(job_id="j", status=Status.INTERNAL, reason=reason) for reason in Reason]
 ERRORS: list[Exception] = [
     errors.InvalidRequest([errors.FieldError("code", "is bad")]),
@@ -92,10 +95,22 @@ def test_every_problem_is_documented_with_its_status_and_no_other() -> None:
     assert told == {problem.slug: (str(problem.status), problem.safe_to_retry) for problem in made}
 
 
-@pytest.mark.parametrize("document", [ROOT / "README.md", API], ids=lambda document: document.name)
+def test_every_field_of_a_judge_request_is_documented_and_no_other() -> None:
+    asked, told = rows(section(JUDGE, "Request")), rows(section(JUDGE, "Answer"))
+    named = {name for row in (*asked, *told) for name in row.code(0)}
+
+    shapes = (JudgeRequest, JudgeCase, JudgeAnswer, CaseAnswer)
+    assert named == {name for shape in shapes for name in shape.model_fields}
+    assert {row.code(0)[0] for row in rows(section(JUDGE, "Comparing"))} == {*Comparison}
+
+
+@pytest.mark.parametrize("document", [ROOT / "README.md", API, JUDGE], ids=lambda document: document.name)
 def test_requests_that_are_shown_are_taken(document: Path) -> None:
     bodies = BODY.findall(document.read_text())
     for body in bodies:
-        check(parse(EvalRequest, body.encode()), ApiSettings())
+        if "cases" in body:
+            plan_of(parse(JudgeRequest, body.encode()), ApiSettings(), part_id="p", reply_to=None)
+        else:
+            check(parse(EvalRequest, body.encode()), ApiSettings())
 
     assert bodies

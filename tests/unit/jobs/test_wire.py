@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jobs import keys, wire
 from jobs.errors import WireError
-from jobs.model import Chunk, Job, JobResult, Lane, Output, OutputStream, Reason, Status, WorkerInfo
+from jobs.model import Chunk, Job, JobResult, Lane, Output, OutputStream, Reason, SharedPart, Status, WorkerInfo
 
 JOB = Job(
     id="j1",
@@ -33,9 +33,12 @@ JOB_V1_BEFORE_STREAM = bytes.fromhex(
     "6d657267655f73747265616d73c2a46c616e65a56261746368ac7375626d69747465645f6174cb3ff8000000000000ab"
     "646561646c696e655f6174cb4027000000000000a87265706c795f746fa5696e626f78ab6b6565705f726573756c74c3"
 )
-JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", b"\xde\x00\x19", 1) + (
-    b"\xa6stream\xc2" + b"\xa7figures\xc2\xa7display\xc2" + b"\xa5batch\xc0\xa5index\x00\xa9custom_id\xa0"
-)
+IN_BATCH = (b"\xa5batch\xc0", b"\xa5index\x00", b"\xa9custom_id\xa0")
+ADDED = (b"\xa6stream\xc2", b"\xa7figures\xc2", b"\xa7display\xc2", *IN_BATCH, b"\xa6shared\xc0")
+"""Fields that version 1 got later, in their order, with their defaults."""
+JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", bytes([0xDE, 0, 0x13 + len(ADDED)]), 1) + b"".join(ADDED)
+PART = SharedPart(code="print(1)", files={"a.bin": b"\x00\xff"})
+PART_V1 = bytes.fromhex("920182a4636f6465a87072696e74283129a566696c657381a5612e62696ec40200ff")
 RESULT = JobResult(
     job_id="j1",
     status=Status.INTERNAL,
@@ -83,6 +86,7 @@ jobs = st.builds(
     reply_to=st.none() | text,
     stream=st.booleans(),
     figures=st.booleans(),
+    shared=st.none() | text,
 )
 results = st.builds(
     JobResult,
@@ -114,7 +118,7 @@ def test_a_result_comes_back_as_it_went(result):
 
 @given(st.binary())
 def test_any_bytes_decode_or_raise_wire_error(data):
-    for decode in (wire.decode_job, wire.decode_result, wire.decode_output, wire.decode_worker):
+    for decode in (wire.decode_job, wire.decode_result, wire.decode_output, wire.decode_shared, wire.decode_worker):
         with pytest.raises(WireError):
             decode(data)
 
@@ -125,6 +129,7 @@ def test_entries_of_version_1_are_still_read():
     assert wire.decode_result(RESULT_V1) == RESULT
     assert wire.decode_result(RESULT_V1_BEFORE_FIGURES) == RESULT
     assert wire.decode_output(OUTPUT_V1) == OUTPUT
+    assert wire.decode_shared(PART_V1) == PART
 
 
 def test_version_1_is_written_as_it_was():
@@ -132,6 +137,7 @@ def test_version_1_is_written_as_it_was():
     assert wire.encode(JOB) == JOB_V1
     assert wire.encode(RESULT) == RESULT_V1
     assert wire.encode(OUTPUT) == OUTPUT_V1
+    assert wire.encode(PART) == PART_V1
 
 
 def test_fields_of_a_newer_release_are_skipped_and_missing_ones_get_their_default():

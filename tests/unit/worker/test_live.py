@@ -13,6 +13,7 @@ from jobs.model import Chunk, Delivery, Job, Lane, Output, OutputStream, Status
 from sandbox import JailFailed, RunReport
 from worker.live import Live
 from worker.runner import Runner
+from worker.shared import SharedPrograms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 OUT, ERR = OutputStream
 MOMENT_S = 0.02
+
+
+async def none_shared(_: str) -> None:
+    raise AssertionError
 
 
 class Emitted:
@@ -157,7 +162,8 @@ async def test_a_run_after_a_broken_one_says_so_and_only_streamed_jobs_are_heard
     job = Job(id="j", code="x", submitted_at=now, deadline_at=now + 9, stream=stream)
     delivery = Delivery(job=job, lane=Lane.SINGLE, entry_id="1-0", attempt=2)
     sandbox = FragileSandbox()
-    runner = Runner(sandbox, lambda _, output: emitted(output), environment="default", max_attempts=3)
+    shared = SharedPrograms(none_shared, bound_bytes=0)
+    runner = Runner(sandbox, lambda _, output: emitted(output), shared=shared, environment="default", max_attempts=3)
     result = await runner.run(delivery)
 
     assert (result.status, result.stdout, len(sandbox.heard_by)) == (Status.OK, "hi\n", 2)

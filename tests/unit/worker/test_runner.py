@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from jobs.model import Delivery, Job, Lane, Output, Reason, Status
+from jobs.model import Delivery, Job, Lane, Output, Reason, SharedPart, Status
 from sandbox import JailFailed, NotSupported, RunReport, RunSpec
 from worker.runner import Runner
+from worker.shared import SharedPrograms
 
 REPORT = RunReport(exit_code=0, signal=None, stdout=b"hi\n")
 
@@ -28,12 +29,20 @@ class ScriptedSandbox:
         return outcome
 
 
+PART = SharedPart(code="print(input())", files={"a": b"1", "b": b"1"})
+
+
+async def shared(part_id: str) -> SharedPart | None:
+    return PART if part_id == "part" else None
+
+
 async def no_emit(_: Delivery, __: Output) -> None:
     raise AssertionError
 
 
 def runner(sandbox: ScriptedSandbox) -> Runner:
-    return Runner(sandbox, no_emit, environment="default", max_attempts=3)
+    programs = SharedPrograms(shared, bound_bytes=1 << 20)
+    return Runner(sandbox, no_emit, shared=programs, environment="default", max_attempts=3)
 
 
 def delivery(*, left_s: float = 60.0, attempt: int = 1, environment: str = "default") -> Delivery:
@@ -106,3 +115,22 @@ def test_a_fourth_attempt_of_three_is_poison() -> None:
 
     assert [judge.is_poison(delivery(attempt=attempt)) for attempt in (3, 4)] == [False, True]
     assert judge.poisoned(delivery(attempt=4)).reason == Reason.ATTEMPTS
+
+
+async def test_a_job_runs_the_program_that_it_shares_with_its_own_files_on_top() -> None:
+    sandbox = ScriptedSandbox(REPORT)
+    case = delivery()
+    job = replace(case.job, code="", files={"b": b"2"}, shared="part")
+
+    assert (await runner(sandbox).run(replace(case, job=job))).status == Status.OK
+    [spec] = sandbox.specs
+    assert (spec.code, spec.files) == (PART.code, {"a": b"1", "b": b"2"})
+
+
+async def test_a_job_whose_shared_program_is_gone_has_no_verdict() -> None:
+    sandbox = ScriptedSandbox(REPORT)
+    case = delivery()
+
+    result = await runner(sandbox).run(replace(case, job=replace(case.job, code="", shared="gone")))
+
+    assert (result.status, result.reason, sandbox.specs) == (Status.INTERNAL, Reason.SHARED, [])
