@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
 
 from jobs.model import Lane, Reason, Status
@@ -32,6 +32,7 @@ class WorkerMetrics:
     def __init__(self, *, slots: int, starts: int) -> None:
         self.registry = registry = CollectorRegistry()
         self._load = LoadMeter(slots=slots, starts=starts)
+        ProcessCollector(registry=registry)
         registry.register(_LoadCollector(self._load))
         Gauge("evalpool_slots", "Programs that this worker runs at the same time.", registry=registry).set(slots)
         Gauge("evalpool_starts", "Programs of these that may be young.", registry=registry).set(starts)
