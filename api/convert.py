@@ -13,6 +13,7 @@ from api import problems
 from api.checks import check, file_field
 from api.errors import FieldError, InvalidRequest, TooLarge
 from api.schemas import (
+    Compile,
     EvalRequest,
     EvalResponse,
     Figure,
@@ -23,7 +24,7 @@ from api.schemas import (
     Timing,
     Usage,
 )
-from jobs.model import Job, JobResult, JobState, Lane, Status
+from jobs.model import CompileResult, Job, JobResult, JobState, Lane, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -125,10 +126,24 @@ def response_of(result: JobResult, *, total_ms: float | None = None) -> EvalResp
         files={name: FileContent(base64=b64encode(data).decode()) for name, data in result.files.items()},
         figures=[Figure(base64=b64encode(image).decode()) for image in result.figures],
         display=[dict(value) for value in result.display],
+        compile=_compile(result.compile),
         usage=Usage(wall_ms=round(result.wall_ms, 3), cpu_ms=round(result.cpu_ms, 3), memory_bytes=result.memory_bytes),
         timing=Timing(queue_ms=round(result.queue_ms, 3), run_ms=round(result.run_ms, 3), total_ms=round(total_ms, 3)),
         attempt=result.attempt,
         warm=result.warm,
+    )
+
+
+def _compile(result: CompileResult | None) -> Compile | None:
+    if result is None:
+        return None
+    return Compile(
+        exit_code=result.exit_code,
+        signal=result.signal,
+        stdout=result.stdout,
+        stderr=result.stderr,
+        wall_ms=round(result.wall_ms, 3),
+        cached=result.cached,
     )
 
 

@@ -21,6 +21,7 @@ EXAMPLE_EVAL: dict[str, Any] = {
     "files": {},
     "figures": [],
     "display": [],
+    "compile": None,
     "usage": {"wall_ms": 1.9, "cpu_ms": 1.1, "memory_bytes": 9437184},
     "timing": {"queue_ms": 0.4, "run_ms": 2.2, "total_ms": 3.1},
     "attempt": 1,
@@ -128,6 +129,19 @@ class Figure(BaseModel):
     base64: str
 
 
+class Compile(BaseModel):
+    """What the compile step did."""
+
+    model_config = shape(exit_code=0, signal=None, stdout="", stderr="", wall_ms=41.3, cached=False)
+
+    exit_code: int | None
+    signal: int | None
+    stdout: str
+    stderr: str
+    wall_ms: float
+    cached: bool
+
+
 class EvalResponse(BaseModel):
     """A program that ran, whatever it did."""
 
@@ -144,6 +158,7 @@ class EvalResponse(BaseModel):
     files: dict[str, FileContent]
     figures: list[Figure]
     display: list[dict[str, str]]
+    compile: Compile | None
     usage: Usage
     timing: Timing
     attempt: int

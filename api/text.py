@@ -15,7 +15,7 @@ _MIB = 1 << 20
 
 def text_of(job: Job, result: JobResult) -> str:
     """Give the output as it came, and a last line `[evalpool: ...]` where one helps."""
-    output = result.stdout + result.stderr
+    output = _compiled(result) + result.stdout + result.stderr
     said = notice(job, result)
     if said is None:
         return output
@@ -36,10 +36,15 @@ def notice(job: Job, result: JobResult) -> str | None:
             return f"killed by {_signal(result.signal)}"
         case Status.CANCELLED:
             return "cancelled"
-        case Status.ERROR if not result.stdout and not result.stderr:
+        case Status.ERROR if not (_compiled(result) or result.stdout or result.stderr):
             return f"no output, exit code {result.exit_code}"
         case _:
             return None
+
+
+def _compiled(result: JobResult) -> str:
+    """What the compile step said."""
+    return result.compile.stdout + result.compile.stderr if result.compile else ""
 
 
 def _signal(number: int | None) -> str:

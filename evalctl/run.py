@@ -110,6 +110,9 @@ def _finish(result: Result, *, as_json: bool, output_dir: Path) -> int:
     for stream in ("stdout", "stderr"):
         if body.get(f"{stream}_truncated"):
             _note(f"{stream} was cut")
+    compiled = body.get("compile") or {}
+    for stream in ("stdout", "stderr"):
+        _write(Output("stderr", str(compiled.get(stream, ""))))
     if body.get("status") not in {"ok", "error"}:
         _note(" ".join(str(part) for part in (body.get("status"), body.get("message")) if part))
     figures = {f"figure-{number}.png": figure for number, figure in enumerate(body.get("figures") or [], 1)}

@@ -117,6 +117,19 @@ class SharedPart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompileResult:
+    """What became of the compile step of a program."""
+
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    wall_ms: float = 0.0
+    cached: bool = False
+    """It was compiled before, and is not again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobResult:
     """What became of a job. Written once."""
 
@@ -146,6 +159,8 @@ class JobResult:
     """PNG images."""
     display: tuple[Mapping[str, str], ...] = ()
     """Of each value: MIME type -> text, or base64 of an image."""
+    compile: CompileResult | None = None
+    """Where the environment has such a step. If it failed nothing was run."""
 
 
 KEPT_CHARACTERS: Final = 500

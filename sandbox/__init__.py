@@ -10,10 +10,11 @@ from sandbox.environment import Environment, Kind, Tier, bare_environment, defau
 from sandbox.errors import JailFailed, NotSupported, SandboxError, SandboxUnavailable
 from sandbox.sandbox import Sandbox
 from sandbox.shared import Shared
-from sandbox.spec import Limits, RunReport, RunSpec, Usage
+from sandbox.spec import CompileReport, Limits, RunReport, RunSpec, Usage
 
 __all__ = [
     "CellLimits",
+    "CompileReport",
     "Ending",
     "Environment",
     "JailFailed",

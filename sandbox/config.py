@@ -43,6 +43,8 @@ class SandboxConfig:
     boot_timeout_s: float = 60.0
     warm_timeout_s: float = 10.0
     """From fork to warm; a cell that takes longer is killed."""
+    compiled_bytes: int = 64 << 20
+    """Of compiled programs that are kept, so that the same source need not be compiled again."""
     cgroups: bool = True
     """Use cgroups where writable; else only rlimits."""
     cell: CellLimits = field(default_factory=CellLimits)

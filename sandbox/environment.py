@@ -92,11 +92,17 @@ class Environment:
     """Globs of files that come back of every run, beside those that a caller asks for."""
     limits: CellLimits | None = None
     """None: those of the sandbox."""
+    compile: tuple[str, ...] = ()
+    """Of `Kind.EXEC`: what makes the program out of the file, in a cell of its own; (): nothing has to."""
+    binary: str = ""
+    """The file that it makes, in the working directory. The run command starts it."""
+    trial: str = ""
+    """Of `Kind.EXEC`: a program that prints `ok`, to be run before the environment calls itself ready."""
 
     @property
     def options(self) -> tuple[str, ...]:
         """Options of the interpreter in the run command of `Kind.PYTHON`."""
-        return self.command[1:-1]
+        return self.command[1:-1] if self.kind is Kind.PYTHON else ()
 
 
 _PYTHON = re.compile(r"(.*/)?python3?(\.\d+)?")

@@ -15,20 +15,21 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
+from sandbox.environment import Kind
 from sandbox.errors import JailFailed, NotSupported, SandboxUnavailable
+from sandbox.host.compiler import Compiler
 from sandbox.host.identity import uid_range
 from sandbox.host.jail import Jail
 from sandbox.host.pool import Pool
 from sandbox.host.walls import walls_for
 from sandbox.shared import Shared
-from sandbox.spec import RunSpec
+from sandbox.spec import RunReport, RunSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandbox.config import SandboxConfig
     from sandbox.environment import Environment, Tier
-    from sandbox.spec import RunReport
 
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)[ \t]+([A-Za-z_][\w., \t]*)", re.MULTILINE)
 _SPARE = 4
@@ -55,6 +56,7 @@ class Sandbox:
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._compiler = Compiler(environment, self._shared.compiled)
         most = config.warm or config.slots
         self._room = most + (len(environment.tiers) - 1) * max(2, most // 2) + _SPARE * len(environment.tiers)
 
@@ -113,9 +115,20 @@ class Sandbox:
     async def _run_in(
         self, pool: Pool, spec: RunSpec, on_output: Callable[[str, bytes], None] | None
     ) -> tuple[RunReport, bool]:
+        if not self.environment.compile:
+            return await self._step(pool, spec, on_output)
+        built = await self._compiler.build(spec, lambda compile_spec: self._step(pool, compile_spec, step="compile"))
+        if isinstance(built, RunReport):
+            return built, False
+        report, warm = await self._step(pool, built.spec_of(spec, self.environment.binary), on_output)
+        return replace(report, compile=built.report), warm
+
+    async def _step(
+        self, pool: Pool, spec: RunSpec, on_output: Callable[[str, bytes], None] | None = None, *, step: str = "run"
+    ) -> tuple[RunReport, bool]:
         cell, warm = await pool.acquire(trace=spec.strace)
         try:
-            return await cell.run(spec, on_output), warm
+            return await cell.run(spec, on_output, step=step), warm
         except JailFailed:
             pool.stats.cells_broken += 1
             raise
@@ -124,24 +137,33 @@ class Sandbox:
         """Run a program in every tier. Raises SandboxUnavailable: only what has run something may call itself ready."""
         for pool in self._pools.values():
             report = await self._prove(pool)
-            if report.stdout != b"ok\n":
+            if self._trial and report.stdout != b"ok\n":
                 raise SandboxUnavailable(f"tier {pool.name} ran a first program wrongly: {report}")
 
     async def _prove(self, pool: Pool) -> RunReport:
         for _ in range(_PROOF_TRIES):
             try:
-                cell, _ = await pool.acquire()
-                return await cell.run(RunSpec(code="print('ok')"))
+                report, _ = await self._run_in(pool, RunSpec(code=self._trial), None)
             except JailFailed as error:
                 last = error
+            else:
+                return report
         raise SandboxUnavailable(f"tier {pool.name} cannot run a program: {last}") from last
+
+    @property
+    def _trial(self) -> str:
+        return "print('ok')" if self.environment.kind is Kind.PYTHON else self.environment.trial
 
     def _refuse(self, spec: RunSpec) -> None:
         """Raise NotSupported for what this environment cannot do."""
         if spec.strace and not os.path.exists("/usr/bin/strace"):  # noqa: PTH110  one stat of a local file
             raise NotSupported("strace is not installed here (apt-get install strace)")
-        if self.environment.filename in spec.files:
-            raise NotSupported(f"{self.environment.filename} is the program itself: no file may have its name")
+        if (name := self.environment.filename) in spec.files or (name := self.environment.binary) in spec.files:
+            raise NotSupported(f"{name} is the program itself: no file may have its name")
+        if self.environment.kind is not Kind.PYTHON:
+            for wanted in ("interpreter_mode", "figures", "display"):
+                if getattr(spec, wanted):
+                    raise NotSupported(f"{wanted} is for Python; the environment {self.environment.name} is not")
 
     def _heat(self, cells: int) -> None:
         """Keep so many cells warm in the first tier, and fewer in the others."""

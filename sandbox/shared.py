@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from sandbox.host.cgroup import find_hierarchy
+from sandbox.host.compiled import Compiled
 from sandbox.host.slots import Slots
 from sandbox.host.warmth import Warmth
 
@@ -27,6 +28,7 @@ class Shared:
         self.hierarchy = _hierarchy() if config.cgroups else None
         self.busy = asyncio.Semaphore(config.slots)
         self.warmth = Warmth(config.warm or config.slots)
+        self.compiled = Compiled(config.compiled_bytes)
         self.slots = Slots(config.slots, self.hierarchy, name=f"evalpool-{os.getpid()}-{next(_serial)}")
 
     def close(self) -> None:

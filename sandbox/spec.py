@@ -30,6 +30,8 @@ class Limits:
     figures_count: int = 16
     display_bytes: int = 4 << 20
     display_count: int = 64
+    compile_s: float = 10.0
+    """Wall time of the compile step, which `wall_s` does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,8 @@ class RunSpec:
     code: str
     stdin: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict)
+    executables: tuple[str, ...] = ()
+    """Of these files: those that may be executed."""
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
@@ -63,6 +67,19 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompileReport:
+    """Facts about the compile step of a program."""
+
+    exit_code: int | None
+    signal: int | None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    wall_s: float = 0.0
+    cached: bool = False
+    """The same source was compiled before; this is what was said then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
     """Facts about a finished run."""
 
@@ -82,6 +99,8 @@ class RunReport:
     """PNG images, in the order in which they were shown."""
     display: tuple[Mapping[str, str], ...] = ()
     """Of each value: MIME type -> text, or base64 of an image."""
+    compile: CompileReport | None = None
+    """Where there is such a step. If it failed nothing was run, and the other facts are those of the step."""
     usage: Usage = field(default_factory=Usage)
     warm: bool = False
     """A warm cell was waiting for this run."""

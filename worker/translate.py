@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.model import Delivery, Job, JobResult, Reason, Status
-from sandbox import Ending, Limits, RunReport, RunSpec, ending_of
+from jobs.model import CompileResult, Delivery, Job, JobResult, Reason, Status
+from sandbox import CompileReport, Ending, Limits, RunReport, RunSpec, ending_of
 
 _STATUS = {
     Ending.OK: Status.OK,
@@ -58,6 +58,7 @@ def result_of(delivery: Delivery, report: RunReport, timing: Timing) -> JobResul
         files=report.files,
         figures=report.figures,
         display=report.display,
+        compile=_compile_of(report.compile),
         wall_ms=report.usage.wall_s * 1000,
         cpu_ms=report.usage.cpu_s * 1000,
         memory_bytes=report.usage.memory_bytes,
@@ -65,6 +66,19 @@ def result_of(delivery: Delivery, report: RunReport, timing: Timing) -> JobResul
         run_ms=(timing.finished_at - timing.leased_at) * 1000,
         attempt=delivery.attempt,
         warm=report.warm,
+    )
+
+
+def _compile_of(report: CompileReport | None) -> CompileResult | None:
+    if report is None:
+        return None
+    return CompileResult(
+        exit_code=report.exit_code,
+        signal=report.signal,
+        stdout=report.stdout.decode(errors="replace"),
+        stderr=report.stderr.decode(errors="replace"),
+        wall_ms=report.wall_s * 1000,
+        cached=report.cached,
     )
 
 

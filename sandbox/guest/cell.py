@@ -121,9 +121,9 @@ def _mounts(owner: int, tmpfs: str) -> None:
     flags = linux.MS_NOSUID | linux.MS_NODEV
     linux.mount("tmpfs", "/evalpool/box", "tmpfs", flags, f"mode=0755,{tmpfs}")
     for name, target, mode in (
-        ("work", place.workdir, 0o755),
-        ("tmp", "/tmp", 0o1777),
-        ("shm", "/dev/shm", 0o1777),
+        ("work", place.root + place.workdir, 0o755),
+        ("tmp", place.root + "/tmp", 0o1777),
+        ("shm", place.root + "/dev/shm", 0o1777),
     ):
         source = f"/evalpool/box/{name}"
         os.mkdir(source)
@@ -131,7 +131,9 @@ def _mounts(owner: int, tmpfs: str) -> None:
         os.chown(source, owner, owner)
         linux.mount(source, target, "", linux.MS_BIND)
     linux.umount("/evalpool/box")
-    linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC, "hidepid=2,subset=pid")
+    linux.mount("proc", place.root + "/proc", "proc", flags | linux.MS_NOEXEC, "hidepid=2,subset=pid")
+    if place.root:
+        linux.pivot(place.root)
 
 
 def _show_origin() -> None:

@@ -145,3 +145,11 @@ def loopback_up(socket_fd: int) -> None:
 def umount(target: str) -> None:
     """Detach a mount."""
     _check(_libc.umount2(target.encode(), 2), f"umount {target}")
+
+
+def pivot(root: str) -> None:
+    """Make the mount `root` the root of this mount namespace; what was above it is gone."""
+    os.chdir(root)
+    _check(_libc.pivot_root(b".", b"."), f"pivot_root {root}")
+    umount(".")  # the old root: it lies on top
+    os.chdir("/")

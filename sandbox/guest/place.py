@@ -12,7 +12,13 @@ python = "python3"
 """The interpreter."""
 origin = ""
 """Folder with what an image has in its working directory, to be linked there; "": nothing."""
-_NAMES = ("workdir", "filename", "command", "python", "origin")
+programs: dict[str, list[str]] = {}
+"""Of an environment whose programs are not Python's: by step, path and words of the command that a cell becomes."""
+variables: dict[str, str] = {}
+"""And what it finds in its environment, instead of what the zygote has."""
+root = ""
+"""Folder that becomes a cell's root; "": it stays in the zygote's."""
+_NAMES = ("workdir", "filename", "command", "python", "origin", "programs", "variables", "root")
 
 
 def settings() -> dict[str, Any]:
@@ -22,4 +28,4 @@ def settings() -> dict[str, Any]:
 
 def settle(message: dict[str, Any]) -> None:
     """Take what the host tells a zygote."""
-    globals().update({name: message[name] for name in _NAMES})
+    globals().update({name: message[name] for name in _NAMES if name in message})

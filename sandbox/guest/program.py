@@ -31,9 +31,9 @@ class Job:
     """One program, and what the cell needs besides to run it."""
 
     header: dict[str, Any]
-    """"args", "env", "files" (paths), "interpreter_mode", "strace", "merge_streams", "live" (somebody reads along),
-    "outputs" (bool), "figures" and "display" (so many at most), "rlimits", "data_bytes" (private memory on top of
-    what the cell has, None: no bound but the cgroup's)."""
+    """"args", "env", "files" (paths), "executables" (some of these), "interpreter_mode", "strace", "merge_streams",
+    "live" (somebody reads along), "step" (of `place.programs`), "outputs" (bool), "figures" and "display" (so many at
+    most), "rlimits", "data_bytes" (private memory on top of what the cell has, None: no bound but the cgroup's)."""
     blobs: list[bytes]
     channel: socket.socket
     open_files: int
@@ -41,7 +41,7 @@ class Job:
 
 def pose() -> None:
     """In the zygote, before the first fork: look as an interpreter that was just started on the program."""
-    os.chdir(place.workdir)
+    os.chdir(place.root + place.workdir)
     os.environ.pop("LD_BIND_NOW", None)  # ours, see host.nsjail
     main.pose()
 
@@ -50,6 +50,8 @@ def prepare(job: Job) -> main.Program:
     """Put the job's files in place, hang up on the host; what is left to do is `main.call`."""
     header = job.header
     _place(header["files"], job.blobs)
+    for path in header["executables"]:
+        os.chmod(path, 0o755)  # noqa: S103
     _send_folders(job.channel, header)
     job.channel.close()
     _bound_open_files(job.open_files)
@@ -59,6 +61,8 @@ def prepare(job: Job) -> main.Program:
         _lower(getattr(resource, f"RLIMIT_{name}"), value)
     if header["data_bytes"] is not None:
         _lower(resource.RLIMIT_DATA, _data_bytes() + header["data_bytes"])
+    if place.programs:
+        _become(header)
     os.environ.update(header["env"])
     if _needs_start(header):
         _execute(header, dict(os.environ))
@@ -82,8 +86,9 @@ def rehearse() -> None:
     start = protocol.HEAD_BYTES + head
     header, blobs = protocol.unpack_job(_REHEARSAL[protocol.HEAD_BYTES : start], _REHEARSAL[start : start + body])
     _place(header["files"], blobs)
-    os.environ.update(header["env"])
-    main.rehearse(main.Program(blobs[0], header["interpreter_mode"]))
+    if not place.programs:
+        os.environ.update(header["env"])
+        main.rehearse(main.Program(blobs[0], header["interpreter_mode"]))
     os.unlink(place.filename)
 
 
@@ -177,6 +182,22 @@ def start(modes: dict[str, Any]) -> NoReturn:
     with open(place.filename, "rb") as file:
         source = file.read()
     main.leave(main.call(main.Program(source, modes["interpreter_mode"])))
+
+
+def _become(header: dict[str, Any]) -> NoReturn:
+    """Be another program altogether: the command of the job's step."""
+    path, *command = place.programs[header["step"]]
+    command += header["args"]
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and an exec would not change that
+    environ = {**place.variables, **header["env"]}
+    try:
+        if header["strace"]:
+            _trace(path, command, environ)
+        os.execve(path, command, environ)
+    except OSError as error:  # as a shell says it
+        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
+        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
 
 
 def _execute(header: dict[str, Any], environ: dict[str, str]) -> NoReturn:

@@ -157,6 +157,13 @@ def _spawn_init() -> int:
     return os.posix_spawn("/evalpool/bin/init", ["init"], {})
 
 
+def _furnish() -> None:
+    """Make the folder that becomes the root of cells a mount, with devices in it."""
+    if place.root:
+        linux.mount(place.root, place.root, "", linux.MS_BIND | linux.MS_REC)
+        linux.mount("/dev", place.root + "/dev", "", linux.MS_BIND | linux.MS_REC)
+
+
 def _preload(boot: Boot) -> None:
     for name in boot.optional:
         with contextlib.suppress(Exception):
@@ -180,9 +187,10 @@ def main() -> tuple[cell.Seat, cell.Walls]:
     boot = Boot(message["preload"], message["optional"], cell.Walls.from_message(message["walls"]))
     try:
         place.settle(message["place"])
-        if place.origin and not os.listdir(place.origin):
+        if place.origin and not os.listdir(place.root + place.origin):
             place.origin = ""
         _preload(boot)
+        _furnish()
         linux.drop_bounding_set()
         zygote = Zygote(control, boot)
     except BaseException as error:  # noqa: BLE001  a preload may raise anything; the host reports it by name

@@ -83,8 +83,11 @@ class Cell:
             for fd in (stdin, stdout, stderr):
                 os.close(fd)
 
-    async def run(self, spec: RunSpec, on_output: OnOutput | None = None) -> RunReport:
-        """Run `spec`. Cancelling this call kills the program. Raises JailFailed if the jail breaks."""
+    async def run(self, spec: RunSpec, on_output: OnOutput | None = None, *, step: str = "run") -> RunReport:
+        """Run `spec`, or another of its environment's steps.
+
+        Cancelling this call kills the program. Raises JailFailed if the jail breaks.
+        """
         self._is_used, limits = True, spec.limits
         for name, capture in (("stdout", self._out), ("stderr", self._err)):
             capture.bound = limits.output_bytes
@@ -95,7 +98,7 @@ class Cell:
         try:
             with contextlib.suppress(OSError):  # it broke: what that means is judged when it has ended
                 self._limit_memory(limits.memory_bytes)
-                self._send(spec, live=on_output is not None)
+                self._send(spec, step=step, live=on_output is not None)
                 self._feed.start(spec.stdin)
             await self._done
             wall_s = time.perf_counter() - started
@@ -226,9 +229,9 @@ class Cell:
             self._out_of_memory = True
             self.kill()
 
-    def _send(self, spec: RunSpec, *, live: bool) -> None:
+    def _send(self, spec: RunSpec, *, step: str, live: bool) -> None:
         self._folders_due = bool(spec.outputs) + bool(spec.figures or spec.display)
-        frame = _frame(spec, memory_limited=self._group is not None, live=live)
+        frame = _frame(spec, step=step, memory_limited=self._group is not None, live=live)
         try:
             sent = self._channel.send(frame)
         except BlockingIOError:
@@ -310,13 +313,15 @@ def _read(folders: list[int], spec: RunSpec) -> Brought:
             os.close(fd)
 
 
-def _frame(spec: RunSpec, *, memory_limited: bool, live: bool) -> bytes:
+def _frame(spec: RunSpec, *, step: str, memory_limited: bool, live: bool) -> bytes:
     limits = spec.limits
     rlimits = {} if limits.cpu_s is None else {"CPU": math.ceil(limits.cpu_s)}
     header = {
         "args": spec.args,
         "env": dict(spec.env),
         "files": list(spec.files),
+        "executables": spec.executables,
+        "step": step,
         "interpreter_mode": spec.interpreter_mode,
         "strace": spec.strace,
         "merge_streams": spec.merge_streams,

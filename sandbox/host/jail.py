@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import sandbox
+from sandbox.environment import Kind
 from sandbox.errors import JailFailed, SandboxUnavailable
 from sandbox.guest import protocol
 from sandbox.host.identity import can_stage, require_reachable, uid_range
 from sandbox.host.imagefs import ORIGIN
 from sandbox.host.notices import Event, Notice, ProtocolError, boot_failure, notice
 from sandbox.host.nsjail import CONTROL_FD, nsjail_argv
-from sandbox.host.programs import require, variables
-from sandbox.host.rootfs import build_rootfs, staging
+from sandbox.host.programs import PACKAGES, require, steps, variables
+from sandbox.host.rootfs import IMAGE, build_rootfs, staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -202,13 +203,22 @@ class Jail:
 
 def place_of(environment: Environment) -> dict[str, Any]:
     """Build the `place` part of the boot message (see `guest.place`). Raises SandboxUnavailable."""
-    return {
+    place = {
         "workdir": environment.workdir,
         "filename": environment.filename,
         "command": environment.command,
-        "python": require(environment),
+        "python": _python(environment),
         "origin": ORIGIN if environment.image else "",
     }
+    if environment.kind is Kind.PYTHON:
+        return place
+    root = IMAGE if environment.image else ""
+    return place | {"programs": steps(environment), "variables": variables(environment), "root": root}
+
+
+def _python(environment: Environment) -> str:
+    """Path in the jail of the interpreter that its zygote is."""
+    return require(environment) if environment.kind is Kind.PYTHON else f"{PACKAGES}/bin/python3"
 
 
 async def _spawn(
@@ -223,8 +233,8 @@ async def _spawn(
     argv = nsjail_argv(
         rootfs,
         uids=uids,
-        environ=variables(environment),
-        python=require(environment),
+        environ=variables(environment) if environment.kind is Kind.PYTHON else {},
+        python=_python(environment),
         options=environment.options,
     )
     command = [sys.executable, "-m", "sandbox.host.launch", str(CONTROL_FD), str(os.getpid()), plan, *argv]

@@ -10,6 +10,8 @@ from sandbox.errors import SandboxUnavailable
 from sandbox.host.image import DEFAULT_PATH, which
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sandbox.environment import Environment
 
 PACKAGES = "/opt/python"
@@ -43,12 +45,24 @@ def locate(environment: Environment, program: str) -> str | None:
 
 def require(environment: Environment) -> str:
     """Path in the jail of what the run command starts. Raises SandboxUnavailable."""
-    program = environment.command[0]
-    found = locate(environment, program)
+    return _require(environment, environment.command, "run")
+
+
+def steps(environment: Environment) -> dict[str, list[str]]:
+    """Path and words of the command of each step, of an environment of `Kind.EXEC`. Raises SandboxUnavailable."""
+    if not environment.compile:
+        return {"run": [require(environment), *environment.command]}
+    compiler = _require(environment, environment.compile, "compile")
+    # What is run is not there yet.
+    return {"compile": [compiler, *environment.compile], "run": [environment.command[0], *environment.command]}
+
+
+def _require(environment: Environment, command: Sequence[str], what: str) -> str:
+    found = locate(environment, command[0])
     if found is None:
         where = "the image" if environment.image else "this machine"
         raise SandboxUnavailable(
-            f"environment {environment.name}: {where} has no executable {program} for the run command "
-            f"`{' '.join(environment.command)}`"
+            f"environment {environment.name}: {where} has no executable {command[0]} for the {what} command "
+            f"`{' '.join(command)}`"
         )
     return found

@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import sandbox.guest
+from sandbox.environment import Environment, Kind
 from sandbox.errors import SandboxUnavailable
 from sandbox.host import imagefs
 from sandbox.host.binds import Bind
 from sandbox.host.init_elf import init_elf
 from sandbox.host.programs import PACKAGES
 
-if TYPE_CHECKING:
-    from sandbox.environment import Environment
-
+IMAGE = "/evalpool/image"
+"""In the jail: an image whose programs are not Python's. The zygote stays outside, cells make it their root."""
 DEVICES = ("null", "zero", "full", "random", "urandom")
 _ETC = (
     "ld.so.cache",
@@ -79,6 +79,15 @@ def build_rootfs(path: Path, environment: Environment) -> RootFs:
 
     Raises SandboxUnavailable: the environment's image or working directory is not usable.
     """
+    binds = _contents(path, environment)
+    _copy_guest(path / "evalpool")
+    for bind in binds:
+        _mount_point(path / bind.target.lstrip("/"), Path(bind.source))
+    _make_readable(path)
+    return RootFs(path=path, binds=binds)
+
+
+def _contents(path: Path, environment: Environment) -> tuple[Bind, ...]:
     for folder in _FOLDERS:
         (path / folder).mkdir(parents=True)
     for link, target in _LINKS.items():
@@ -87,16 +96,21 @@ def build_rootfs(path: Path, environment: Environment) -> RootFs:
         (path / "dev" / device).touch()
     if environment.image is None:
         binds = _host(path, environment)
-    else:
+    elif environment.kind is Kind.PYTHON:
         binds = imagefs.furnish(path, environment.image, environment.workdir)
+    else:
+        binds = _beside(path, environment)
     for name, text in _ETC_TEXTS.items():
         (path / "etc" / name).unlink(missing_ok=True)
         (path / "etc" / name).write_text(text)
-    _copy_guest(path / "evalpool")
-    for bind in binds:
-        _mount_point(path / bind.target.lstrip("/"), Path(bind.source))
-    _make_readable(path)
-    return RootFs(path=path, binds=binds)
+    return binds
+
+
+def _beside(path: Path, environment: Environment) -> tuple[Bind, ...]:
+    """The host's own, for the zygote, and the image in a folder of it: no image needs to have a Python."""
+    binds = _host(path, Environment(name=environment.name, packages=Path(sys.base_prefix)))
+    inside = _contents(path / IMAGE.lstrip("/"), replace(environment, kind=Kind.PYTHON))
+    return (*binds, *(replace(bind, target=IMAGE + bind.target) for bind in inside))
 
 
 def _mount_point(point: Path, source: Path) -> None:

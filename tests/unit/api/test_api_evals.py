@@ -110,6 +110,7 @@ async def test_every_fact_of_the_result_reaches_the_caller(client: httpx2.AsyncC
         "files": {"a.bin": {"base64": "+//+"}},
         "figures": [{"format": "png", "base64": "iVBORw=="}],
         "display": [{"text/plain": "2"}],
+        "compile": None,
         "usage": {"wall_ms": 12.346, "cpu_ms": 3.0, "memory_bytes": 99},
         "timing": {"queue_ms": 0.5, "run_ms": 13.0},
         "attempt": 2,

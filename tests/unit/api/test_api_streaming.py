@@ -91,6 +91,7 @@ async def test_output_comes_while_the_program_runs_and_the_result_is_the_documen
         "files": {},
         "figures": [],
         "display": [],
+        "compile": None,
         "usage": {"wall_ms": 0.0, "cpu_ms": 0.0, "memory_bytes": 0},
         "attempt": 1,
         "warm": False,

@@ -58,7 +58,9 @@ RESULT_V1_BEFORE_FIGURES = bytes.fromhex(
     "6f72795f627974657300a871756575655f6d73cb0000000000000000a672756e5f6d73cb0000000000000000a7617474"
     "656d707402a47761726dc2"
 )
-RESULT_V1 = RESULT_V1_BEFORE_FIGURES.replace(b"\xde\x00\x12", b"\xde\x00\x14", 1) + b"\xa7figures\x90\xa7display\x90"
+RESULT_V1 = RESULT_V1_BEFORE_FIGURES.replace(b"\xde\x00\x12", b"\xde\x00\x15", 1) + (
+    b"\xa7figures\x90\xa7display\x90" + b"\xa7compile\xc0"
+)
 OUTPUT = Output(attempt=2, run=1, chunks=(Chunk(stream=OutputStream.STDERR, offset=3, text="ä\n"),))
 OUTPUT_V1 = bytes.fromhex(
     "920183a7617474656d707402a372756e01a66368756e6b739183a673747265616da6737464657272a66f666673657403a474657874a3c3a40a"
