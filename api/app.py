@@ -19,6 +19,7 @@ from api.routes.evals import Evals
 from api.routes.jobs import Jobs
 from api.routes.judge import Judge
 from api.routes.meta import Meta
+from api.served import Served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -52,10 +53,11 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
     )
     app.state.draining = False
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
-    Evals(settings, submitter, inbox).install(app)
-    Jobs(settings, submitter, inbox).install(app)
-    Batches(settings, desk).install(app)
-    Judge(settings, submitter, inbox).install(app)
+    served = Served(submitter)
+    Evals(settings, submitter, inbox, served).install(app)
+    Jobs(settings, submitter, inbox, served).install(app)
+    Batches(settings, desk, served).install(app)
+    Judge(settings, submitter, inbox, served).install(app)
     Meta(submitter).install(app)
     docs.install(app)
     return app

@@ -6,6 +6,7 @@ ApiError
 +-- WrongMediaType  the body is not plain application/json
 +-- Unauthorized    no token, or a wrong one
 +-- ForeignHost     asked under a foreign host name while no token is set
++-- UnknownEnvironment no worker serves it
 +-- UnknownJob      no such job, or its result expired
 +-- UnknownBatch    no such batch, or it expired
 +-- NotReady        Redis or the workers are missing
@@ -70,6 +71,14 @@ class Unauthorized(ApiError):  # noqa: N818
 
 class ForeignHost(ApiError):  # noqa: N818
     """Asked under a foreign host name while no token is set (a web page may have rebound its name to us)."""
+
+
+class UnknownEnvironment(ApiError):  # noqa: N818
+    """No worker serves it; `served` are those that workers do."""
+
+    def __init__(self, name: str, served: Sequence[str]) -> None:
+        super().__init__(f"no worker serves {name}")
+        self.name, self.served = name, tuple(served)
 
 
 class UnknownJob(ApiError):  # noqa: N818

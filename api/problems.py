@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 MEDIA_TYPE = "application/problem+json"
+_NAMED = 20
+"""Environments that an answer names."""
 AGAIN = "It is safe to send the request again."
 
 
@@ -143,6 +145,18 @@ def _foreign_host(_: errors.ForeignHost) -> Problem:
         title="Foreign host name",
         status=403,
         detail="No token is set, so only loopback host names are answered. Set EVAL_TOKEN_AUTH to lift this.",
+    )
+
+
+def _unknown_environment(error: errors.UnknownEnvironment) -> Problem:
+    named = ", ".join(error.served[:_NAMED]) + (", ..." if len(error.served) > _NAMED else "")
+    message = f"no worker serves it; there are {named}"
+    return Problem(
+        slug="unknown-environment",
+        title="Unknown environment",
+        status=422,
+        detail=f"environment: {message}",
+        errors=(errors.FieldError("environment", message),),
     )
 
 
@@ -284,6 +298,7 @@ TABLE: Mapping[type[Any], Callable[[Any], Problem]] = {
     errors.WrongMediaType: _media_type,
     errors.Unauthorized: _unauthorized,
     errors.ForeignHost: _foreign_host,
+    errors.UnknownEnvironment: _unknown_environment,
     errors.UnknownJob: _unknown_job,
     errors.UnknownBatch: _unknown_batch,
     errors.NotReady: _not_ready,

@@ -224,20 +224,37 @@ class JobView(BaseModel):
     error: ProblemDocument | None = None
 
 
+_EXAMPLE_ENVIRONMENT = {
+    "name": "default",
+    "kind": "python",
+    "filename": "main.py",
+    "command": ["python3", "main.py"],
+    "digests": [],
+    "workers": 2,
+    "slots": 8,
+    "served_by": ["host-17-a1b2c3", "host-18-d4e5f6"],
+}
+
+
 class Environment(BaseModel):
     """An environment that live workers offer."""
 
-    model_config = shape(name="default", workers=2, slots=8)
+    model_config = shape(**_EXAMPLE_ENVIRONMENT)
 
     name: str
+    kind: Literal["python", "exec"]
+    filename: str
+    command: list[str]
+    digests: list[str]
     workers: int
     slots: int
+    served_by: list[str]
 
 
 class Environments(BaseModel):
     """Every environment that live workers offer."""
 
-    model_config = shape(environments=[{"name": "default", "workers": 2, "slots": 8}])
+    model_config = shape(environments=[_EXAMPLE_ENVIRONMENT])
 
     environments: list[Environment]
 

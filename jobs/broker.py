@@ -45,7 +45,7 @@ class Gauges(Protocol):
         """Every lane at this moment."""
 
     async def depth(self, lane: Lane) -> int:
-        """Jobs in the lane: waiting and running."""
+        """Jobs in the lane, of all environments: waiting and running."""
 
     async def dead_letters(self) -> int:
         """Jobs in the dead-letter stream."""
@@ -74,6 +74,9 @@ class Submitter(Gauges, Protocol):
 
     async def workers(self) -> Sequence[WorkerInfo]:
         """Workers that announced themselves within the last 5 s, by id."""
+
+    async def environments(self) -> Collection[str]:
+        """Environments that can be asked for: those of live workers; while none lives, all that were ever served."""
 
 
 class Inbox(Protocol):
@@ -107,13 +110,18 @@ class OpenableInbox(Inbox, Protocol):
 class WorkerBroker(Gauges, Protocol):
     """The half that workers use. Its lease holder's name must be of this process alone."""
 
+    def serve(self, environments: Collection[str]) -> None:
+        """Lease and reclaim jobs of these environments from now on; of `default` alone until this is called."""
+
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
-        """Lease up to `single` jobs of the single lane, then up to `batch` of the batch lane.
+        """Lease up to `single` jobs of the single lanes, then up to `batch` of the batch lanes.
+
+        No environment goes first: their lanes take turns.
 
         The two bounds overlap: at most `max(single, batch)` jobs in all, so pass the free slots as `single`
         and those that batches may take as `batch`. Waits up to `wait_s` if there is none. Never cancel this
-        call: let it return. May return more than asked for: what it waited for is one job per stream, and on
-        several Redis one per stream and Redis.
+        call: let it return. May return more than asked for: what it waited for is one job per lane, and on several
+        Redis one per lane and Redis.
         """
 
     async def renew(self, deliveries: Collection[Delivery]) -> Collection[Delivery]:
@@ -121,6 +129,8 @@ class WorkerBroker(Gauges, Protocol):
 
     async def reclaim(self, *, limit: int) -> Sequence[Delivery]:
         """Take over jobs whose leases ran out. An attempt over the maximum is to be dead-lettered.
+
+        Also jobs past their deadline that wait for an environment which no live worker serves: somebody has to answer.
 
         A job that this very broker still holds is not returned: its lease is renewed instead.
         """

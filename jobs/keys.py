@@ -1,7 +1,7 @@
 """Every Redis key of Evalpool and how long it lives.
 
 All keys share one hash tag, so that scripts and reads over several of them work on a Redis Cluster too.
-Only the lanes, the dead-letter stream and the cancel stream live for ever; they are bounded in length.
+Only the lanes, their index, the dead-letter stream and the cancel stream live for ever; they are bounded in length.
 """
 
 from __future__ import annotations
@@ -51,9 +51,14 @@ class Keys:
 
     prefix: str = "evalpool"
 
-    def lane(self, lane: Lane) -> str:
+    def lane(self, lane: Lane, environment: str) -> str:
         """Stream of entries {job, attempt}: the job's bytes, the leases that counted before this entry."""
-        return f"{{{self.prefix}}}:lane:{lane}"
+        return f"{{{self.prefix}}}:lane:{lane}:{environment}"
+
+    @property
+    def environments(self) -> str:
+        """Set of the environments that workers have announced; swept of those that nobody serves or waits for."""
+        return f"{{{self.prefix}}}:environments"
 
     def job(self, job_id: str) -> str:
         """Record of a job: SUBMITTED, QUEUED or the result's bytes. Makes a later submit a duplicate."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobs import keys
 from jobs.errors import LaneFull
-from jobs.model import Delivery, Finish, JobState, Lane, LaneStats, Submission
+from jobs.model import DEFAULT, Delivery, Finish, JobState, Lane, LaneStats, Submission
 from jobs.replies import Replies, settle
 from jobs.settings import BrokerSettings
 
@@ -62,6 +62,8 @@ class MemoryBroker:
         self.notices: dict[str, tuple[float, WorkerInfo]] = {}
         self.dead: list[tuple[Job, str]] = []
         """Dead-lettered jobs and why."""
+        self.known = {DEFAULT}
+        """Environments that were ever served."""
         self._ids = itertools.count(1)
         self._bell = asyncio.Event()
 
@@ -76,7 +78,8 @@ class MemoryBroker:
     async def submit(self, job: Job) -> Submission:
         if self.record(job.id):
             return Submission.DUPLICATE
-        depth, bound = len(self.lanes[job.lane]), self.settings.lane_bounds[job.lane]
+        depth = sum(entry.job.environment == job.environment for entry in self.lanes[job.lane].values())
+        bound = self.settings.lane_bounds[job.lane]
         if depth >= bound:
             raise LaneFull(lane=job.lane, depth=depth, bound=bound)
         ttl_s = self.settings.result_ttl_s if job.keep_result else keys.SUBMITTED_TTL_S
@@ -106,6 +109,9 @@ class MemoryBroker:
 
     async def workers(self) -> Sequence[WorkerInfo]:
         return [info for _, (until, info) in sorted(self.notices.items()) if until > self.clock()]
+
+    async def environments(self) -> Collection[str]:
+        return {name for worker in await self.workers() for name in worker.environments} or self.known
 
     async def ping(self) -> None:
         pass
@@ -195,8 +201,12 @@ class MemoryWorkerBroker:
     def __init__(self, broker: MemoryBroker, name: str) -> None:
         self._broker, self._name = broker, name
         self._held: set[str] = set()
+        self._environments = [DEFAULT]
         self.ping, self.unreachable = broker.ping, broker.unreachable
         self.depth, self.lane_stats, self.dead_letters = broker.depth, broker.lane_stats, broker.dead_letters
+
+    def serve(self, environments: Collection[str]) -> None:
+        self._environments = list(environments)
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
         until = time.monotonic() + wait_s
@@ -222,8 +232,13 @@ class MemoryWorkerBroker:
         expired = [entry for entry in entries if entry.owner is not None and entry.leased_at <= expired_at]
         for entry in [entry for entry in expired if entry.id in self._held]:
             entry.leased_at = self._broker.clock()
-        orphans = [entry for entry in expired if entry.id not in self._held]
-        return [self._deliver(entry) for entry in orphans[:limit]]
+        ours = [entry for entry in expired if entry.job.environment in self._environments]
+        orphans = [entry for entry in ours if entry.id not in self._held]
+        served = {*await self._broker.environments(), *self._environments}
+        unserved = [entry for entry in entries if entry.job.environment not in served]
+        free = [entry for entry in unserved if entry.owner is None or entry in expired]
+        stranded = [entry for entry in free if entry.job.deadline_at <= self._broker.clock()]
+        return [self._deliver(entry) for entry in (orphans + stranded)[:limit]]
 
     async def shared(self, part_id: str) -> SharedPart | None:
         until, part = self._broker.parts.get(part_id, (0.0, None))
@@ -265,11 +280,14 @@ class MemoryWorkerBroker:
                 await self._broker.news(None)
 
     async def announce(self, worker: WorkerInfo) -> None:
+        self._broker.known.update(worker.environments)
         self._broker.notices[worker.id] = (self._broker.clock() + keys.WORKER_TTL_S, worker)
 
     def _take(self, lane: Lane, count: int) -> list[Delivery]:
+        self._environments.append(self._environments.pop(0))  # they take turns
         waiting = [entry for entry in self._broker.lanes[lane].values() if entry.owner is None]
-        return [self._deliver(entry) for entry in waiting[:count]]
+        ours = [e for name in self._environments for e in waiting if e.job.environment == name]
+        return [self._deliver(entry) for entry in ours[:count]]
 
     def _deliver(self, entry: _Entry) -> Delivery:
         entry.owner, entry.leased_at = self._name, self._broker.clock()

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+DEFAULT = "default"
+"""The environment of a job whose caller names none."""
+
 
 class Lane(StrEnum):
-    """A stream of jobs and its fairness class."""
+    """A fairness class of jobs; each environment has a stream of each."""
 
     SINGLE = "single"
     """Somebody waits for the answer."""
@@ -72,7 +75,7 @@ class Job:
     """Relative path -> content; the paths are validated."""
     args: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    environment: str = "default"
+    environment: str = DEFAULT
     timeout_s: float = 10.0
     memory_bytes: int = 256 << 20
     output_bytes: int = 1 << 20
@@ -242,6 +245,17 @@ class Finish(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentInfo:
+    """What a worker says of an environment that it serves."""
+
+    kind: str = "python"
+    filename: str = "main.py"
+    command: tuple[str, ...] = ()
+    digest: str | None = None
+    """Of its image, if it has one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerInfo:
     """What a worker says of itself every second or two; gone 5 s after the last word."""
 
@@ -250,11 +264,13 @@ class WorkerInfo:
     environments: tuple[str, ...]
     started_at: float
     """Unix time, seconds."""
+    about: Mapping[str, EnvironmentInfo] = field(default_factory=dict)
+    """Environments by name, where there is something to say of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneStats:
-    """A lane at one moment."""
+    """A lane at one moment, over all environments."""
 
     waiting: int
     running: int

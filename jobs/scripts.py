@@ -28,10 +28,17 @@ LANES = tuple(Lane)
 Arg = str | bytes | int
 
 
+class Stream(NamedTuple):
+    """The lane of one environment."""
+
+    lane: Lane
+    environment: str
+
+
 class Row(NamedTuple):
     """A leased entry as it stands in its lane, not yet decoded."""
 
-    lane: Lane
+    stream: Stream
     entry_id: str
     times: int
     """Deliveries of this entry, this one included."""
@@ -42,7 +49,7 @@ class Row(NamedTuple):
 class Owned:
     """An entry and the worker that says it owns it."""
 
-    lane: Lane
+    stream: Stream
     entry_id: str
     worker: str
 
@@ -83,18 +90,17 @@ class Scripts:
 
     def __init__(self, client: Client, names: Keys) -> None:
         self._client, self._keys = client, names
-        self._lanes = [names.lane(lane) for lane in LANES]
         self._submit, self._watch = Script("submit"), Script("watch")
         self._lease, self._renew, self._reclaim = Script("lease"), Script("renew"), Script("reclaim")
         self._finish, self._release, self._emit = Script("finish"), Script("release"), Script("emit")
-        self._stats, self._sweep = Script("stats"), Script("sweep")
+        self._stats, self._sweep, self._retire = Script("stats"), Script("sweep"), Script("retire")
         self._batch_finish = Script("batch_finish")
 
     async def submit(
-        self, *, lane: Lane, job_id: str, job: bytes, bound: int, record: bytes, ttl_s: int
+        self, stream: Stream, *, job_id: str, job: bytes, bound: int, record: bytes, ttl_s: int
     ) -> tuple[str, int]:
         """Word for what happened (accepted, duplicate, full), and the lane's depth before."""
-        names = [self._keys.lane(lane), self._keys.job(job_id)]
+        names = [self._keys.lane(*stream), self._keys.job(job_id)]
         word, depth = await self._submit(self._client, names, [job, bound, record, ttl_s])
         return word.decode(), depth
 
@@ -106,19 +112,22 @@ class Scripts:
         )
         return found
 
-    async def lease(self, worker: str, *, single: int, batch: int) -> list[Row]:
-        """Rows that waited, single lane first, at most max(single, batch)."""
-        return _rows(await self._lease(self._client, self._lanes, [keys.GROUP, worker, single, batch]))
+    async def lease(self, worker: str, environments: Sequence[str], *, single: int, batch: int) -> list[Row]:
+        """Rows that waited, single lanes first, at most max(single, batch); environments in this order."""
+        streams = [Stream(lane, environment) for lane in LANES for environment in environments]
+        return _rows(
+            streams, await self._lease(self._client, self._names(streams), [keys.GROUP, worker, single, batch])
+        )
 
-    async def renew(self, worker: str, lane: Lane, entry_ids: Sequence[str]) -> set[str]:
+    async def renew(self, worker: str, stream: Stream, entry_ids: Sequence[str]) -> set[str]:
         """Entry ids that are no longer the worker's."""
-        names = [self._keys.lane(lane)]
-        lost = await self._renew(self._client, names, [keys.GROUP, worker, *entry_ids])
+        lost = await self._renew(self._client, self._names([stream]), [keys.GROUP, worker, *entry_ids])
         return {entry_id.decode() for entry_id in lost}
 
-    async def reclaim(self, worker: str, *, lease_ms: int, limit: int) -> list[Row]:
+    async def reclaim(self, worker: str, streams: Sequence[Stream], *, lease_ms: int, limit: int) -> list[Row]:
         """Rows whose leases ran out, now the worker's."""
-        return _rows(await self._reclaim(self._client, self._lanes, [keys.GROUP, worker, lease_ms, limit]))
+        args: list[Arg] = [keys.GROUP, worker, lease_ms, limit]
+        return _rows(streams, await self._reclaim(self._client, self._names(streams), args))
 
     async def finish(
         self,
@@ -132,7 +141,7 @@ class Scripts:
     ) -> bool:
         """Whether the worker still owned the entry. No `result_ttl_s`: the result is not stored."""
         names = [
-            self._keys.lane(owned.lane),
+            self._keys.lane(*owned.stream),
             self._keys.job(job_id),
             self._keys.waiters(job_id),
             self._keys.dead,
@@ -141,17 +150,17 @@ class Scripts:
             names.append(self._keys.inbox(reply_to))
         ttl = "" if result_ttl_s is None else result_ttl_s
         args: list[Arg] = [keys.GROUP, owned.worker, owned.entry_id, job_id, result, ttl]
-        args += [keys.INBOX_LENGTH, keys.INBOX_TTL_S, dead_reason, keys.DEAD_LENGTH, str(owned.lane)]
+        args += [keys.INBOX_LENGTH, keys.INBOX_TTL_S, dead_reason, keys.DEAD_LENGTH, str(owned.stream.lane)]
         return bool(await self._finish(self._client, names, args))
 
     async def finish_item(self, owned: Owned, item: Item, *, dead_reason: str = "") -> int:
         """0: the worker no longer owned the entry; 1: recorded; 2: it has a result already; 3: it is run again."""
         names, batch = self._keys, item.batch
-        parts = [names.lane(owned.lane), names.dead, names.batch(batch), names.batch_results(batch)]
+        parts = [names.lane(*owned.stream), names.dead, names.batch(batch), names.batch_results(batch)]
         parts += [names.batch_order(batch), names.batch_submitted(batch), names.batch_calls(batch)]
         args: list[Arg] = [keys.GROUP, owned.worker, owned.entry_id, item.job_id, item.result, item.cut_result]
         args += [item.index, item.custom_id, item.status, int(item.may_run_again)]
-        args += [dead_reason, keys.DEAD_LENGTH, str(owned.lane)]
+        args += [dead_reason, keys.DEAD_LENGTH, str(owned.stream.lane)]
         return int(await self._batch_finish(self._client, parts, args))
 
     async def emit(self, inbox: str, job_id: str, output: bytes) -> bool:
@@ -161,21 +170,29 @@ class Scripts:
 
     async def release(self, owned: Owned, *, attempts: int) -> bool:
         """Whether the worker still owned the entry. `attempts`: leases that count."""
-        names = [self._keys.lane(owned.lane)]
+        names = self._names([owned.stream])
         return bool(await self._release(self._client, names, [keys.GROUP, owned.worker, owned.entry_id, attempts]))
 
-    async def stats(self, lane: Lane) -> tuple[int, int, int]:
-        """How many wait, how many run, age in milliseconds of the oldest that waits."""
-        waiting, running, age_ms = await self._stats(self._client, [self._keys.lane(lane)], [keys.GROUP])
+    async def stats(self, streams: Sequence[Stream]) -> tuple[int, int, int]:
+        """How many wait, how many run, age in milliseconds of the oldest that waits: in all of them together."""
+        waiting, running, age_ms = await self._stats(self._client, self._names(streams), [keys.GROUP])
         return waiting, running, age_ms
 
-    async def sweep(self, *, idle_ms: int) -> None:
+    async def sweep(self, streams: Sequence[Stream], *, idle_ms: int) -> None:
         """Forget the workers that have been idle for so long and hold nothing."""
-        await self._sweep(self._client, self._lanes, [keys.GROUP, idle_ms])
+        await self._sweep(self._client, self._names(streams), [keys.GROUP, idle_ms])
+
+    async def retire(self, environment: str) -> bool:
+        """Whether the lanes of the environment were empty, and are gone now."""
+        names = [self._keys.environments, *self._names([Stream(lane, environment) for lane in LANES])]
+        return bool(await self._retire(self._client, names, [environment]))
+
+    def _names(self, streams: Iterable[Stream]) -> list[str]:
+        return [self._keys.lane(*stream) for stream in streams]
 
 
-def _rows(reply: Iterable[tuple[int, bytes, int, list[bytes]]]) -> list[Row]:
+def _rows(streams: Sequence[Stream], reply: Iterable[tuple[int, bytes, int, list[bytes]]]) -> list[Row]:
     return [
-        Row(LANES[number - 1], entry_id.decode(), times, dict(zip(flat[::2], flat[1::2], strict=True)))
+        Row(streams[number - 1], entry_id.decode(), times, dict(zip(flat[::2], flat[1::2], strict=True)))
         for number, entry_id, times, flat in reply
     ]

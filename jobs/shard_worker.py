@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jobs.broker import WorkerBroker
     from jobs.connect import Connections
     from jobs.model import Delivery, Finish, JobResult, Output, SharedPart, WorkerInfo
-    from jobs.scripts import Row
+    from jobs.scripts import Row, Stream
     from jobs.settings import BrokerSettings
 
 _UNBLOCK_EVERY_S = 0.001
@@ -56,8 +56,8 @@ class ShardWorkerBroker(RedisWorkerBroker):
             with suppress(Exception):  # a server that does not know the command or is away: it ends by itself
                 await self._redis.client_unblock(self._reader_ids[lane])
 
-    async def _read(self, lanes: Collection[Lane], count: int, block_s: float) -> list[Row]:
-        lane = next(iter(lanes))
+    async def _read(self, lanes: Collection[Stream], count: int, block_s: float) -> list[Row]:
+        lane = next(iter(lanes)).lane
         # Asked each time: a connection may be a new one.
         self._reader_ids[lane] = await self._lane_reads[lane].client_id()
         return await self._read_by(self._lane_reads[lane], lanes, count, block_s)
@@ -87,6 +87,10 @@ class ShardedWorkerBroker(ShardedGauges):
         self._every = shards
         self._waits = {lane: _Lanes(shards, lane) for lane in Lane}
         self._turn = 0
+
+    def serve(self, environments: Collection[str]) -> None:
+        for shard in self._every:
+            shard.broker.serve(environments)
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
         first = Lane.SINGLE if single else Lane.BATCH

@@ -22,7 +22,7 @@ from jobs.spread import Shard, ask
 from jobs.tail import stop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from types import TracebackType
     from typing import Any, Self
 
@@ -123,6 +123,10 @@ class ShardedSubmitter(ShardedGauges):
         answers = await ask(self._shards, lambda shard: shard.broker.workers())
         known = {worker.id: worker for workers in answers.values() for worker in workers}
         return [known[worker_id] for worker_id in sorted(known)]
+
+    async def environments(self) -> Collection[str]:
+        answers = await ask(self._shards, lambda shard: shard.broker.environments())
+        return {name for names in answers.values() for name in names}
 
     def _home(self, key: str) -> RedisSubmitter:
         return self._submitters[home(key, len(self._submitters))]

@@ -7,6 +7,7 @@ async with Sandbox(default_environment(path), SandboxConfig(run_dir=folder)) as 
 from sandbox.config import CellLimits, SandboxConfig
 from sandbox.ending import Ending, ending_of
 from sandbox.environment import Environment, Kind, Tier, bare_environment, default_environment
+from sandbox.environments_file import EnvironmentsError
 from sandbox.errors import JailFailed, NotSupported, SandboxError, SandboxUnavailable
 from sandbox.sandbox import Sandbox
 from sandbox.shared import Shared
@@ -17,6 +18,7 @@ __all__ = [
     "CompileReport",
     "Ending",
     "Environment",
+    "EnvironmentsError",
     "JailFailed",
     "Kind",
     "Limits",

@@ -125,7 +125,7 @@ def variables_of(text: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-class _Wrong(ValueError):
+class _Wrong(ValueError):  # noqa: N818
     def __init__(self, faults: list[tuple[str | None, str]]) -> None:
         super().__init__(faults)
         self.faults = faults

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from jobs.logs import configure
 from jobs.startup import faults
-from sandbox import SandboxUnavailable
+from sandbox import EnvironmentsError, SandboxUnavailable
 from worker.lifecycle import serve
 from worker.settings import WorkerSettings
 
@@ -26,6 +26,9 @@ def main() -> int:
     configure(settings.log_level)
     try:
         uvloop.run(serve(settings))
+    except EnvironmentsError as error:
+        sys.stderr.writelines(f"worker: {fault}\n" for fault in error.faults)
+        return EXIT_SETTINGS
     except SandboxUnavailable as error:
         sys.stderr.write(f"worker: this machine cannot run programs: {error}\n")
         return EXIT_NEVER

@@ -12,20 +12,33 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from jobs.model import EnvironmentInfo
-from sandbox import EnvironmentsError, Sandbox, SandboxUnavailable, Shared
+from jobs.model import DEFAULT, EnvironmentInfo
+from sandbox import EnvironmentsError, Sandbox, SandboxUnavailable, Shared, bare_environment, default_environment
+from sandbox.environments_file import load, with_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Mapping
+    from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
     from pathlib import Path
 
     from sandbox import Environment, SandboxConfig
     from sandbox.host.pool import Pool
+    from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 _LOOK_S = 1.0
 _GOODBYE_S = 7.0
-"""Between the last announcement of an environment and its end: longer than anybody believes an announcement."""
+"""From the last announcement of an environment to its last lease: longer than anybody believes an announcement."""
+_LAST_LEASE_S = 2.0
+"""A lease that has begun waits for less."""
+
+
+def read(settings: WorkerSettings) -> dict[str, Environment]:
+    """Environments as file and variables have them now, `default` first. Raises EnvironmentsError."""
+    root = settings.environment_root
+    default = default_environment(root) if root else bare_environment()
+    found = load(settings.environments_path, settings.images_dir, default)
+    own = {"filename": settings.filename, "command": settings.run_command, "env": settings.env}
+    return {**found, DEFAULT: with_variables(found[DEFAULT], **own)}
 
 
 class Environments:
@@ -38,6 +51,8 @@ class Environments:
         self._closing: set[asyncio.Task[None]] = set()
         self.serving: dict[str, Sandbox] = {}
         """Sandboxes by the name of their environment. Changes under whoever holds it."""
+        self._leaving: set[str] = set()
+        """Of these, those that the file does not have any more."""
 
     async def __aenter__(self) -> Self:
         """Boot and prove them all. Raises EnvironmentsError; SandboxUnavailable, which names the environment."""
@@ -58,8 +73,8 @@ class Environments:
         self._shared.close()
 
     def about(self) -> dict[str, EnvironmentInfo]:
-        """What callers are told of each, by name."""
-        return {name: _info(sandbox.environment) for name, sandbox in self.serving.items()}
+        """What callers are told of each, by name; nothing of those that leave."""
+        return {name: _info(box.environment) for name, box in self.serving.items() if name not in self._leaving}
 
     def pools(self) -> Iterator[tuple[str, str, Pool]]:
         """Environment, tier, pool: for metrics."""
@@ -67,8 +82,8 @@ class Environments:
             for tier, pool in sandbox.pools.items():
                 yield name, tier, pool
 
-    async def follow(self, file: Path, hurry: asyncio.Event, changed: Callable[[], None]) -> None:
-        """Take over what changes in the file, for ever; `hurry` has it read now. `changed` is called after a switch."""
+    async def follow(self, file: Path, hurry: asyncio.Event, serve: Callable[[Collection[str]], None]) -> None:
+        """Take over what changes in the file, for ever; `hurry` has it read now. `serve` hears of every change."""
         seen = _version(file)
         while True:
             with suppress(TimeoutError):
@@ -76,9 +91,9 @@ class Environments:
             if (now := _version(file)) != seen or hurry.is_set():
                 hurry.clear()
                 seen = now
-                await self.reload(changed)
+                await self.reload(serve)
 
-    async def reload(self, changed: Callable[[], None]) -> None:
+    async def reload(self, serve: Callable[[Collection[str]], None]) -> None:
         """Serve what the file says now. What cannot be served is logged, and the old one stays."""
         try:
             wanted = self._read()
@@ -86,25 +101,39 @@ class Environments:
             log.error(str(error), extra={"event": "environments_refused"})  # noqa: TRY400  the operator's, not ours
             return
         for name, environment in wanted.items():
+            self._leaving.discard(name)
             if name not in self.serving or self.serving[name].environment != environment:
                 await self._switch(environment)
-                changed()
-        for name in self.serving.keys() - wanted.keys():
-            self._close(self.serving.pop(name), after_s=_GOODBYE_S)
-            log.info("environment gone", extra={"event": "environment_gone", "environment": name})
-        changed()
+                serve(self.serving)
+        for name in self.serving.keys() - wanted.keys() - self._leaving:
+            self._leaving.add(name)
+            self._task(self._leave(name, serve))
+
+    async def _leave(self, name: str, serve: Callable[[Collection[str]], None]) -> None:
+        """Let go of an environment in such an order that no job for it is lost: say so, lease no more, end."""
+        await asyncio.sleep(_GOODBYE_S)
+        if name not in self._leaving:
+            return  # it is wanted again
+        serve(self.serving.keys() - self._leaving)
+        await asyncio.sleep(_LAST_LEASE_S)
+        if name not in self._leaving:
+            serve(self.serving)
+            return
+        self._leaving.discard(name)
+        log.info("environment gone", extra={"event": "environment_gone", "environment": name})
+        await self._end(self.serving.pop(name))
 
     async def _switch(self, environment: Environment) -> None:
         try:
             sandbox = await self._open(environment)
-        except SandboxUnavailable as error:
+        except (SandboxUnavailable, OSError) as error:
             extra = {"event": "environment_refused", "environment": environment.name}
             log.error(str(error), extra=extra)  # noqa: TRY400  the sentence says it all
             return
         old = self.serving.get(environment.name)
         self.serving[environment.name] = sandbox
         if old is not None:
-            self._close(old)
+            self._task(self._end(old))
         extra = {"event": "environment_ready", "environment": environment.name, "digest": environment.digest}
         log.info("environment ready", extra=extra)
 
@@ -122,15 +151,11 @@ class Environments:
             raise SandboxUnavailable(f"environment {environment.name}: {error}") from error
         return sandbox
 
-    def _close(self, sandbox: Sandbox, *, after_s: float = 0.0) -> None:
-        async def work() -> None:
-            try:
-                await asyncio.sleep(after_s)
-                await sandbox.idle()
-            finally:
-                await sandbox.__aexit__()
-
-        self._task(work())
+    async def _end(self, sandbox: Sandbox) -> None:
+        try:
+            await sandbox.idle()
+        finally:
+            await sandbox.__aexit__()
 
     def _task(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -40,12 +40,14 @@ async def reclaim(broker: WorkerBroker, consumer: Consumer, *, lease_s: float) -
     await _every(lease_s / 5, step)
 
 
-async def announce(broker: WorkerBroker, info: WorkerInfo, took: Callable[[float], None]) -> None:
-    """Say that this worker lives and is ready; `took` hears how long each round trip was, in seconds."""
+async def announce(
+    broker: WorkerBroker, notice: Callable[[], WorkerInfo], took: Callable[[float], None]
+) -> None:
+    """Say that this worker lives and is ready, and for what; `took` hears how long each round trip was, in seconds."""
 
     async def step() -> None:
         began = time.perf_counter()
-        await broker.announce(info)
+        await broker.announce(notice())
         took(time.perf_counter() - began)
 
     await _every(1.0, step)

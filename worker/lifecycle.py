@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jobs import tail
@@ -17,12 +18,13 @@ from jobs.model import WorkerInfo
 from jobs.settings import BrokerSettings
 from jobs.shard_worker import worker_broker_of
 from jobs.shards import close_all, open_all
-from sandbox import Sandbox, SandboxConfig, bare_environment, default_environment
+from sandbox import SandboxConfig
 from worker import http, leases
 from worker.consumer import Consumer
+from worker.environments import Environments, read
 from worker.folder import own_folder
 from worker.metrics import WorkerMetrics
-from worker.noop import NoopSandbox
+from worker.noop import NoopEnvironments
 from worker.runner import Runner
 from worker.shared import SharedPrograms
 
@@ -32,28 +34,36 @@ if TYPE_CHECKING:
     from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
-_ENVIRONMENT = "default"
+
+
+class Signals:
+    """What the signals of this process ask for; of its event loop."""
+
+    def __init__(self) -> None:
+        self.stop, self.read_again = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self.read_again.set)
 
 
 async def serve(settings: WorkerSettings) -> None:
-    """Run a worker until SIGTERM or SIGINT. Raises SandboxUnavailable if it can never run a program."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    """Run a worker until SIGTERM or SIGINT; SIGHUP has it read its environments again.
+
+    Raises SandboxUnavailable if it can never run a program, EnvironmentsError if it cannot tell where.
+    """
+    told = Signals()
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     metrics = WorkerMetrics(slots=settings.slots, starts=settings.starts)
     with own_folder(settings.state_dir.absolute() / "run", worker_id) as folder:
-        async with _sandbox(settings, folder) as sandbox:
-            if isinstance(sandbox, Sandbox):
-                await sandbox.prove()
-                metrics.watch(sandbox.pools)
-            await _work(settings, worker_id, sandbox, metrics, stop)
+        async with _environments(settings, folder) as environments:
+            metrics.watch(environments.pools)
+            await _work(settings, worker_id, environments, metrics, told)
 
 
-def _sandbox(settings: WorkerSettings, folder: Path) -> Sandbox | NoopSandbox:
+def _environments(settings: WorkerSettings, folder: Path) -> Environments | NoopEnvironments:
     if settings.sandbox == "noop":
-        return NoopSandbox()
-    root = settings.environment_root
+        return NoopEnvironments()
     config = SandboxConfig(
         run_dir=folder / "jails",
         slots=settings.slots,
@@ -62,28 +72,35 @@ def _sandbox(settings: WorkerSettings, folder: Path) -> Sandbox | NoopSandbox:
         zygote_cells=settings.zygote_cells,
         zygote_age_s=settings.zygote_age_s,
     )
-    return Sandbox(default_environment(root) if root else bare_environment(), config)
+    return Environments(partial(read, settings), config)
 
 
 async def _work(
     settings: WorkerSettings,
     worker_id: str,
-    sandbox: Sandbox | NoopSandbox,
+    environments: Environments | NoopEnvironments,
     metrics: WorkerMetrics,
-    stop: asyncio.Event,
+    told: Signals,
 ) -> None:
     opened = open_all(split_urls(settings.redis_url.get_secret_value()))
     broker_settings = BrokerSettings(result_ttl_s=settings.result_ttl_s)
     broker = worker_broker_of(opened, broker_settings, worker=worker_id)
+    broker.serve(environments.serving)
     runner = Runner(
-        sandbox,
+        environments.serving,
         broker.emit,
         shared=SharedPrograms(broker.shared, bound_bytes=settings.shared_bytes),
-        environment=_ENVIRONMENT,
         max_attempts=broker_settings.max_attempts,
     )
     consumer = Consumer(broker, runner, metrics, slots=settings.slots, starts=settings.starts)
-    info = WorkerInfo(id=worker_id, slots=settings.slots, environments=(_ENVIRONMENT,), started_at=time.time())
+    started_at = time.time()
+
+    def notice() -> WorkerInfo:
+        about = environments.about()
+        return WorkerInfo(
+            id=worker_id, slots=settings.slots, environments=tuple(about), started_at=started_at, about=about
+        )
+
     lease_s = broker_settings.lease_s
     door = http.server(
         metrics.registry,
@@ -99,12 +116,13 @@ async def _work(
                 leases.renew(broker, consumer, lease_s=lease_s),
                 leases.reclaim(broker, consumer, lease_s=lease_s),
                 leases.hear_cancellations(broker, consumer),
+                environments.follow(settings.environments_path, told.read_again, broker.serve),
                 door.serve(),
             )
         ]
-        announcing = group.create_task(leases.announce(broker, info, metrics.redis_round_trip))
+        announcing = group.create_task(leases.announce(broker, notice, metrics.redis_round_trip))
         log.info("worker ready", extra={"event": "worker_ready", "worker": worker_id, "slots": settings.slots})
-        await stop.wait()
+        await told.stop.wait()
         log.info("worker drains", extra={"event": "worker_drains", "worker": worker_id})
         await tail.stop(announcing)
         await consumer.drain(consuming, settings.drain_s)

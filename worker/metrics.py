@@ -13,7 +13,7 @@ from jobs.model import Lane, Reason, Status
 from worker.load import LoadMeter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from prometheus_client.core import Metric
 
@@ -24,6 +24,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 # 0.1 s, the target, is an exact edge.
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2.5, 5, 10, 30, 60)
 _REDIS_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5)
+
+_POOL = ("environment", "tier")
 
 
 class WorkerMetrics:
@@ -90,8 +92,8 @@ class WorkerMetrics:
         """Count one."""
         self._redis.observe(took_s)
 
-    def watch(self, pools: Mapping[str, Pool]) -> None:
-        """Export the state of warm pools at every scrape."""
+    def watch(self, pools: Callable[[], Iterable[tuple[str, str, Pool]]]) -> None:
+        """Export the state of warm pools (environment, tier, pool) at every scrape."""
         self.registry.register(_PoolCollector(pools))
 
 
@@ -112,29 +114,29 @@ class _LoadCollector:
 
 
 class _PoolCollector:
-    def __init__(self, pools: Mapping[str, Pool]) -> None:
+    def __init__(self, pools: Callable[[], Iterable[tuple[str, str, Pool]]]) -> None:
         self._pools = pools
 
     def describe(self) -> Iterator[Metric]:
         return self.collect()
 
     def collect(self) -> Iterator[Metric]:
-        cells = GaugeMetricFamily("evalpool_cells", "Cells that wait or start.", labels=["tier", "state"])
-        acquired = CounterMetricFamily("evalpool_acquires", "Cells handed out.", labels=["tier", "warm"])
-        refills = SummaryMetricFamily("evalpool_refill_seconds", "Fork of a cell to warm.", labels=["tier"])
-        faults = CounterMetricFamily("evalpool_cell_faults", "Cells that failed us.", labels=["tier", "reason"])
-        ends = CounterMetricFamily("evalpool_zygote_ends", "Zygotes replaced.", labels=["tier", "reason"])
-        for tier, pool in self._pools.items():
+        cells = GaugeMetricFamily("evalpool_cells", "Cells that wait or start.", labels=[*_POOL, "state"])
+        acquired = CounterMetricFamily("evalpool_acquires", "Cells handed out.", labels=[*_POOL, "warm"])
+        refills = SummaryMetricFamily("evalpool_refill_seconds", "Fork of a cell to warm.", labels=_POOL)
+        faults = CounterMetricFamily("evalpool_cell_faults", "Cells that failed us.", labels=[*_POOL, "reason"])
+        ends = CounterMetricFamily("evalpool_zygote_ends", "Zygotes replaced.", labels=[*_POOL, "reason"])
+        for name, tier, pool in self._pools():
             stats = pool.stats
-            cells.add_metric([tier, "warm"], pool.warm)
-            cells.add_metric([tier, "starting"], pool.starting)
-            acquired.add_metric([tier, "hit"], stats.warm_hits)
-            acquired.add_metric([tier, "miss"], stats.warm_misses)
-            refills.add_metric([tier], count_value=stats.refills, sum_value=stats.refill_s)
-            faults.add_metric([tier, "stillborn"], stats.cells_stillborn)
-            faults.add_metric([tier, "idle"], stats.cells_idle)
-            faults.add_metric([tier, "broken"], stats.cells_broken)
-            ends.add_metric([tier, "died"], stats.zygotes_died)
-            ends.add_metric([tier, "worn"], stats.zygotes_worn)
-            ends.add_metric([tier, "unbooted"], stats.zygotes_unbooted)
+            cells.add_metric([name, tier, "warm"], pool.warm)
+            cells.add_metric([name, tier, "starting"], pool.starting)
+            acquired.add_metric([name, tier, "hit"], stats.warm_hits)
+            acquired.add_metric([name, tier, "miss"], stats.warm_misses)
+            refills.add_metric([name, tier], count_value=stats.refills, sum_value=stats.refill_s)
+            faults.add_metric([name, tier, "stillborn"], stats.cells_stillborn)
+            faults.add_metric([name, tier, "idle"], stats.cells_idle)
+            faults.add_metric([name, tier, "broken"], stats.cells_broken)
+            ends.add_metric([name, tier, "died"], stats.zygotes_died)
+            ends.add_metric([name, tier, "worn"], stats.zygotes_worn)
+            ends.add_metric([name, tier, "unbooted"], stats.zygotes_unbooted)
         yield from (cells, acquired, refills, faults, ends)

@@ -14,7 +14,7 @@ from worker.live import Live
 from worker.translate import Timing, failure_of, result_of, spec_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from jobs.model import Delivery, Job, JobResult, Output
     from sandbox import RunReport, RunSpec
@@ -32,19 +32,21 @@ class Runs(Protocol):
 
 
 class Runner:
-    """Turns deliveries into results; `emit` shows their output meanwhile. Cancelling `run` kills the program."""
+    """Turns deliveries into results; `emit` shows their output meanwhile. Cancelling `run` kills the program.
+
+    `sandboxes` are by the name of their environment; which there are may change at any time.
+    """
 
     def __init__(
         self,
-        sandbox: Runs,
+        sandboxes: Mapping[str, Runs],
         emit: Callable[[Delivery, Output], Awaitable[None]],
         *,
         shared: SharedPrograms,
-        environment: str,
         max_attempts: int,
     ) -> None:
-        self._sandbox, self._emit, self._shared = sandbox, emit, shared
-        self._environment, self._max_attempts = environment, max_attempts
+        self._sandboxes, self._emit, self._shared = sandboxes, emit, shared
+        self._max_attempts = max_attempts
 
     def is_poison(self, delivery: Delivery) -> bool:
         """Whether too many workers have died under this job already."""
@@ -53,8 +55,6 @@ class Runner:
     async def run(self, delivery: Delivery) -> JobResult:
         """Run the job to its verdict; what is not the program's doing becomes `internal`, with a reason."""
         leased_at = time.time()
-        if delivery.job.environment != self._environment:
-            return fail(delivery, Reason.ENVIRONMENT, "no worker serves this environment", leased_at)
         try:
             job = await self._complete(delivery.job)
         except BrokerUnavailable:
@@ -69,9 +69,12 @@ class Runner:
             left_s = job.deadline_at - time.time()
             if left_s <= 0:
                 return fail(delivery, Reason.EXPIRED, "the deadline passed before the job could run", leased_at)
+            sandbox = self._sandboxes.get(job.environment)  # each time anew: it may have been switched
+            if sandbox is None:
+                return fail(delivery, Reason.ENVIRONMENT, "the worker does not serve this environment", leased_at)
             wall_s = min(job.timeout_s, left_s)
             try:
-                report = await self._report(delivery, spec_of(job, wall_s=wall_s), run=number)
+                report = await self._report(sandbox, delivery, spec_of(job, wall_s=wall_s), run=number)
             except NotSupported as error:
                 return fail(delivery, Reason.ENVIRONMENT, str(error), leased_at)
             except JailFailed as error:
@@ -89,11 +92,11 @@ class Runner:
         program = await self._shared.get(job.shared, until=job.deadline_at)
         return None if program is None else program.complete(job)
 
-    async def _report(self, delivery: Delivery, spec: RunSpec, *, run: int) -> RunReport:
+    async def _report(self, sandbox: Runs, delivery: Delivery, spec: RunSpec, *, run: int) -> RunReport:
         if not delivery.job.stream:
-            return await self._sandbox.run(spec)
+            return await sandbox.run(spec)
         async with Live(partial(self._emit, delivery), attempt=delivery.attempt, run=run) as live:
-            return await self._sandbox.run(spec, live.hear)
+            return await sandbox.run(spec, live.hear)
 
     def poisoned(self, delivery: Delivery) -> JobResult:
         """Result of a job that is not run any more."""

@@ -23,12 +23,20 @@ class WorkerSettings(BaseSettings):
     """The worker keeps its jails under `run/` here."""
     environment_root: Path | None = None
     """Virtual environment of the default environment; none: the bare interpreter, no packages."""
+    environments_file: Path | None = None
+    """Further environments, and what the default one has of its own; none: `environments.toml` in the state folder."""
+    filename: str = ""
+    """File that a program of the default environment becomes; none: as the file has it, else `main.py`."""
+    run_command: str = ""
+    """What runs it; none: as the file has it, else `python3 main.py`."""
+    env: str = ""
+    """Variables of its programs: a JSON object, or `NAME=VALUE` words as in a shell."""
     slots: PositiveInt = Field(default_factory=lambda: max(8, 8 * (os.cpu_count() or 1)))
     """Programs that run at the same time. Their memory limits may add up to more than the machine has."""
     starts: PositiveInt = Field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)))
     """Of these, how many may be younger than 100 ms: more would only slow each other down."""
     warm: NonNegativeInt = 0
-    """Warm cells kept in the first tier, half as many in the others; 0: as many as `starts`."""
+    """Warm cells of all environments' first tiers together, half as many in other tiers; 0: as many as `starts`."""
     shared_bytes: PositiveInt = 128 << 20
     """Programs of `/v1/judge` kept between their cases. What runs at the moment is held besides."""
     cgroups: bool = True
@@ -51,3 +59,13 @@ class WorkerSettings(BaseSettings):
     def _usable(cls, url: SecretStr) -> SecretStr:
         split_urls(url.get_secret_value())
         return url
+
+    @property
+    def environments_path(self) -> Path:
+        """Where the environments are written, if anywhere."""
+        return self.environments_file or self.state_dir / "environments.toml"
+
+    @property
+    def images_dir(self) -> Path:
+        """Folder of unpacked images."""
+        return self.state_dir.absolute() / "images"

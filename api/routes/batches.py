@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 
     from api.batches.desk import Desk
+    from api.served import Served
     from api.settings import ApiSettings
 
 MEDIA_TYPE = "application/jsonl"
@@ -64,8 +65,8 @@ Before = Annotated[str | None, Query(max_length=40, description="`next` of the p
 class Batches:
     """Endpoints of batches."""
 
-    def __init__(self, settings: ApiSettings, desk: Desk) -> None:
-        self._settings, self._desk, self._store = settings, desk, desk.store
+    def __init__(self, settings: ApiSettings, desk: Desk, served: Served) -> None:
+        self._settings, self._desk, self._store, self._served = settings, desk, desk.store, served
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -172,6 +173,7 @@ class Batches:
 
     async def _fill(self, intake: Intake, items: Items, draft: Draft) -> None:
         async for job in items.jobs():
+            await self._served.require(job.environment)
             await intake.add(job)
         owners = self._desk.owners
         await owners.reserve(draft.owner, draft.id, intake.count)

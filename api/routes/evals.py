@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from api.served import Served
     from api.settings import ApiSettings
     from jobs.broker import Inbox, Submitter
     from jobs.model import Job, JobResult
@@ -52,8 +53,8 @@ class Identity(TypedDict):
 class Evals:
     """Endpoints that wait."""
 
-    def __init__(self, settings: ApiSettings, submitter: Submitter, inbox: Inbox) -> None:
-        self._settings, self._submitter, self._inbox = settings, submitter, inbox
+    def __init__(self, settings: ApiSettings, submitter: Submitter, inbox: Inbox, served: Served) -> None:
+        self._settings, self._submitter, self._inbox, self._served = settings, submitter, inbox, served
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -110,6 +111,7 @@ class Evals:
 
     async def _run(self, job: Job, request: Request) -> JobResult:
         """Submit, wait. Raises JobFailed, NoReply, ClientDisconnect, and what submitting raises."""
+        await self._served.require(job.environment)
         future = self._inbox.expect(job.id)  # before the submit: a reply may be here before the submit returns
         await self._submit(job, future)
         try:
@@ -121,6 +123,7 @@ class Evals:
 
     async def _streamed(self, job: Job, request: Request, started: float) -> Response:
         """Submit; the answer waits. Raises what submitting raises."""
+        await self._served.require(job.environment)
         feed = streaming.Feed()
         future = self._inbox.follow(job.id, feed.put)
         await self._submit(job, future)

@@ -23,6 +23,7 @@ from jobs.model import JobState, Submission
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from api.served import Served
     from api.settings import ApiSettings
     from jobs.broker import Inbox, Submitter
     from jobs.model import Job, JobResult
@@ -44,8 +45,8 @@ IDEMPOTENCY = {
 class Jobs:
     """Endpoints of asynchronous jobs."""
 
-    def __init__(self, settings: ApiSettings, submitter: Submitter, inbox: Inbox) -> None:
-        self._settings, self._submitter, self._inbox = settings, submitter, inbox
+    def __init__(self, settings: ApiSettings, submitter: Submitter, inbox: Inbox, served: Served) -> None:
+        self._settings, self._submitter, self._inbox, self._served = settings, submitter, inbox, served
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -88,7 +89,9 @@ class Jobs:
             raw = await read_body(request.scope, request.receive, bound_bytes=self._settings.max_body_bytes)
         except ClientDisconnect:
             return GONE
-        submission = await self._submitter.submit(self._job(raw, job_id))
+        job = self._job(raw, job_id)
+        await self._served.require(job.environment)
+        submission = await self._submitter.submit(job)
         url = f"/v1/jobs/{job_id}"
         accepted = JobAccepted(id=job_id, links=Links(self=url, wait=f"{url}?wait_s=30"))
         headers = {"location": url}

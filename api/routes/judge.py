@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
+    from api.served import Served
     from api.settings import ApiSettings
     from jobs.broker import Inbox, Submitter
 
@@ -41,8 +42,8 @@ _EVENTS = 'event: case\ndata: {"id": "small", "verdict": "passed", ...}\n\nevent
 class Judge:
     """The endpoint."""
 
-    def __init__(self, settings: ApiSettings, submitter: Submitter, inbox: Inbox) -> None:
-        self._settings, self._submitter, self._inbox = settings, submitter, inbox
+    def __init__(self, settings: ApiSettings, submitter: Submitter, inbox: Inbox, served: Served) -> None:
+        self._settings, self._submitter, self._inbox, self._served = settings, submitter, inbox, served
 
     def install(self, app: FastAPI) -> None:
         """Add the route."""
@@ -66,6 +67,7 @@ class Judge:
         except ClientDisconnect:
             return GONE
         asked = parse(JudgeRequest, raw)
+        await self._served.require(asked.environment)
         plan = plan_of(asked, self._settings, part_id=judge_id, reply_to=self._inbox.id)
         judging = Judging(plan, self._submitter, self._inbox, self._settings)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from prometheus_client import generate_latest
@@ -16,15 +15,17 @@ from api.errors import NotReady
 from api.openapi import DirectRoute, answers
 from api.schemas import Environment, Environments, Health
 from jobs.errors import BrokerUnavailable
+from jobs.model import EnvironmentInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from typing import Any
 
     from fastapi import FastAPI
     from pydantic import BaseModel
 
     from jobs.broker import Submitter
+    from jobs.model import WorkerInfo
 
 _PUBLIC: dict[str, Any] = {"security": []}
 
@@ -78,13 +79,25 @@ class Meta:
 
     async def environments(self, _: Request) -> Response:
         """Sum over the workers that live."""
-        workers, slots = Counter[str](), Counter[str]()
-        for worker in await self._submitter.workers():
-            for name in worker.environments:
-                workers[name] += 1
-                slots[name] += worker.slots
-        offered = [Environment(name=name, workers=workers[name], slots=slots[name]) for name in sorted(workers)]
+        workers = await self._submitter.workers()
+        names = sorted({name for worker in workers for name in worker.environments})
+        offered = [_offered(name, [worker for worker in workers if name in worker.environments]) for name in names]
         return _shown(Environments(environments=offered))
+
+
+def _offered(name: str, workers: Sequence[WorkerInfo]) -> Environment:
+    """Show one environment; where workers differ (it is being switched), the first one's word counts."""
+    said = [worker.about.get(name, EnvironmentInfo()) for worker in workers]
+    return Environment.model_validate({
+        "name": name,
+        "kind": said[0].kind,
+        "filename": said[0].filename,
+        "command": list(said[0].command),
+        "digests": sorted({one.digest for one in said if one.digest}),
+        "workers": len(workers),
+        "slots": sum(worker.slots for worker in workers),
+        "served_by": [worker.id for worker in workers],
+    })
 
 
 def _get(

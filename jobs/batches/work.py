@@ -17,7 +17,7 @@ from jobs.batches.results import encode_line, line_of
 from jobs.connect import redis_errors
 from jobs.errors import WireError
 from jobs.keys import Keys
-from jobs.model import Lane
+from jobs.model import DEFAULT, Lane
 from jobs.scripts import Script
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Work:
         self._store, self.id, self._fence = store, batch_id, str(fence)
         self.total = total
         self._names = store.names(batch_id)
-        self._lanes = [Keys(settings.prefix).lane(Lane.BATCH)]
+        self._keys = Keys(settings.prefix)
         self._bound = settings.lane_bounds[Lane.BATCH]
         self._submit, self._pack = Script("batch_submit"), Script("batch_pack")
         self._heard = "0-0"
@@ -104,12 +104,13 @@ class Work:
         return wire.decode_job(block.values[number - block.first])
 
     async def submit(self, jobs: Sequence[Job]) -> tuple[Submitted, int]:
-        """Put items on the lane, each unless it was before; gives how many were dealt with."""
+        """Put items on the lanes of their environments, each unless it was before; gives how many were dealt with."""
         args: list[Any] = [self._fence, self._bound]
         now = time.time()
+        environments = sorted({job.environment for job in jobs})
         for job in jobs:
-            args += [0, job.index, wire.encode(replace(job, submitted_at=now))]
-        names = [self._names.batch, self._names.submitted, self._names.order, *self._lanes]
+            args += [environments.index(job.environment), job.index, wire.encode(replace(job, submitted_at=now))]
+        names = [self._names.batch, self._names.submitted, self._names.order, *map(self._lane, environments)]
         with redis_errors():
             word, dealt = await self._submit(self._redis, names, args)
         return Submitted(word.decode()), dealt
@@ -125,9 +126,14 @@ class Work:
         return bool(calls)
 
     async def lanes_empty(self) -> bool:
-        """Whether nothing waits or runs on the batch's lanes."""
+        """Whether nothing waits or runs on any lane that items of the batch may be on."""
         with redis_errors():
-            return not any([await self._redis.xlen(lane) for lane in self._lanes])
+            found: Any = await self._redis.smembers(self._keys.environments)
+            known = {DEFAULT, *(name.decode() for name in found)}
+            return not any([await self._redis.xlen(self._lane(name)) for name in known])
+
+    def _lane(self, environment: str) -> str:
+        return self._keys.lane(Lane.BATCH, environment)
 
     async def forget_lost(self) -> None:
         """Items that were submitted and have no result count as not submitted."""

@@ -97,7 +97,7 @@ async def test_no_zombie_is_left_and_no_key_lives_for_ever(cluster: Cluster) -> 
 
     assert [pid for pid in family if not runs(pid)] == []
     assert {key for key in keys if cluster.redis.ttl(key) == -1} <= lasting
-    assert [cluster.redis.xlen(names.lane(lane)) for lane in Lane] == [0, 0]
+    assert [cluster.redis.xlen(names.lane(lane, "default")) for lane in Lane] == [0, 0]
 
 
 def _at_rest(worker: Service) -> bool:

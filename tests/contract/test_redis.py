@@ -13,11 +13,11 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from jobs import keys, redis_broker, tail, wire
 from jobs.connect import connect
 from jobs.errors import BrokerUnavailable
-from jobs.model import Finish, JobState, Lane, Submission, WorkerInfo
+from jobs.model import Finish, JobResult, JobState, Lane, Status, Submission, WorkerInfo
 from jobs.redis_broker import RedisSubmitter
 from jobs.settings import BrokerSettings
 
-SINGLE = "{contract}:lane:single"
+SINGLE = "{contract}:lane:single:default"
 LEASE_S = 0.3
 
 
@@ -126,7 +126,7 @@ async def test_an_inbox_hears_a_new_server_whose_clock_is_behind(redis_rig, valk
 async def test_a_lane_removed_by_an_operator_comes_back(redis_rig, valkey, make_job):
     worker = redis_rig.worker("a")
     assert await worker.lease(single=1, batch=1, wait_s=0) == []
-    valkey.client.delete("{contract}:lane:batch")
+    valkey.client.delete("{contract}:lane:batch:default")
     await redis_rig.submitter.submit(single := make_job())
 
     assert [single] == [delivery.job for delivery in await worker.lease(single=2, batch=2, wait_s=0)]
@@ -285,3 +285,31 @@ async def test_a_finish_that_failed_may_be_tried_again_for_longer_than_a_lease(
 
     assert list(await worker.reclaim(limit=1)) == []
     assert await worker.finish(delivery, result_of(job)) is Finish.RECORDED
+
+
+async def test_lanes_that_nobody_serves_any_more_are_dropped_once_they_are_empty(redis_rig, make_job, monkeypatch):
+    monkeypatch.setattr(redis_broker, "_SWEEP_EVERY_S", 0)
+    worker, redis = redis_rig.worker("a"), redis_rig.connections.commands
+    for name in ("gone", "held", "served"):
+        await worker.announce(WorkerInfo(id=name, slots=1, environments=(name,), started_at=0.0))
+        await redis_rig.submitter.submit(make_job(id=f"of-{name}", environment=name))
+    worker.serve(["gone", "served"])
+    for delivery in await worker.lease(single=9, batch=0, wait_s=0):
+        await worker.dead_letter(delivery, JobResult(job_id=delivery.job.id, status=Status.INTERNAL))
+    worker.serve(["default"])
+    await redis.delete("{contract}:worker:gone", "{contract}:worker:held")
+
+    await worker.reclaim(limit=1)
+
+    assert await redis.smembers("{contract}:environments") == {b"held", b"served"}
+    assert not await redis.exists("{contract}:lane:single:gone")
+    assert await redis.xlen("{contract}:lane:single:held") == 1
+
+
+async def test_a_job_in_the_lane_of_another_environment_is_parked(redis_rig, make_job):
+    worker = redis_rig.worker("a")
+    job = make_job(environment="node")
+    await redis_rig.connections.commands.xadd(SINGLE, {"job": wire.encode(job), "attempt": 0})
+
+    assert await worker.lease(single=1, batch=0, wait_s=0) == []
+    assert [reason for _, reason in await redis_rig.dead()] == ["in the lane of another environment"]

@@ -15,7 +15,7 @@ from jobs.errors import BrokerUnavailable
 from jobs.model import Finish, Lane, WorkerInfo
 from jobs.shards import close_all, home
 
-SINGLE, BATCH = "{contract}:lane:single", "{contract}:lane:batch"
+SINGLE, BATCH = "{contract}:lane:single:default", "{contract}:lane:batch:default"
 
 
 @pytest.fixture

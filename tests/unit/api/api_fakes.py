@@ -9,6 +9,7 @@ from api.server import Server
 from jobs.errors import BrokerUnavailable
 from jobs.model import (
     Chunk,
+    EnvironmentInfo,
     Job,
     JobResult,
     JobState,
@@ -57,11 +58,18 @@ class FakeBroker:
         self.waiting: dict[str, asyncio.Future[JobResult]] = {}
         self.announced: list[WorkerInfo] = [
             WorkerInfo(id="w1", slots=4, environments=("default",), started_at=0.0),
-            WorkerInfo(id="w2", slots=2, environments=("default", "science"), started_at=0.0),
+            WorkerInfo(
+                id="w2",
+                slots=2,
+                environments=("default", "science"),
+                started_at=0.0,
+                about={"science": EnvironmentInfo(filename="a.py", command=("python3", "a.py"), digest="sha256:1")},
+            ),
         ]
         self.fault: Exception | None = None
         self.away: list[str] = []
         self.opened = 0
+        self.looked = 0
         self.watched = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -143,6 +151,10 @@ class FakeBroker:
     async def workers(self) -> Sequence[WorkerInfo]:
         await self.ping()
         return self.announced
+
+    async def environments(self) -> set[str]:
+        self.looked += 1
+        return {name for worker in self.announced for name in worker.environments}
 
     async def lane_stats(self) -> Mapping[Lane, LaneStats]:
         await self.ping()

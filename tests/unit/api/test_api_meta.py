@@ -69,8 +69,10 @@ async def test_the_lifespan_opens_and_closes_the_inbox(broker: FakeBroker, setti
 async def test_environments_are_summed_over_live_workers(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/v1/environments")).json() == {
         "environments": [
-            {"name": "default", "workers": 2, "slots": 6},
-            {"name": "science", "workers": 1, "slots": 2},
+            {"name": "default", "workers": 2, "slots": 6, "served_by": ["w1", "w2"], "kind": "python"}
+            | {"filename": "main.py", "command": [], "digests": []},
+            {"name": "science", "workers": 1, "slots": 2, "served_by": ["w2"], "kind": "python"}
+            | {"filename": "a.py", "command": ["python3", "a.py"], "digests": ["sha256:1"]},
         ]
     }
 

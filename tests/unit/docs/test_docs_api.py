@@ -35,6 +35,7 @@ ERRORS: list[Exception] = [
     errors.WrongMediaType(),
     errors.Unauthorized(presented=True),
     errors.ForeignHost(),
+    errors.UnknownEnvironment("e", ["default"]),
     errors.UnknownJob("j"),
     errors.UnknownBatch(),
     errors.NotReady("why"),

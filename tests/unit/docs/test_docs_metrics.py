@@ -39,7 +39,7 @@ def test_every_metric_of_the_api_is_documented_and_no_other() -> None:
 def test_every_metric_of_the_worker_is_documented_and_no_other() -> None:
     metrics = WorkerMetrics(slots=1, starts=1)
     pool: Any = SimpleNamespace(warm=0, starting=0, stats=PoolStats())
-    metrics.watch({"bare": cast("Pool", pool)})
+    metrics.watch(lambda: [("default", "bare", cast("Pool", pool))])
     shapes = {
         exposed(family.name, family.type): (
             family.type,

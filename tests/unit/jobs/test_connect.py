@@ -30,9 +30,9 @@ def test_another_kind_of_url_is_refused():
 
 def test_every_key_is_under_one_hash_tag():
     names = Keys("pool")
-    every = [names.lane(lane) for lane in Lane]
+    every = [names.lane(lane, "e") for lane in Lane]
     every += [name("x") for name in (names.job, names.waiters, names.inbox, names.worker)]
-    every += [names.workers, names.cancels, names.dead]
+    every += [names.workers, names.environments, names.cancels, names.dead]
 
     assert all(name.startswith("{pool}:") for name in every)
     assert len(every) == len(set(every))

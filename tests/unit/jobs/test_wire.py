@@ -177,5 +177,5 @@ def test_a_text_that_is_not_unicode_is_a_wire_error_on_the_way_out():
 def test_a_worker_notice_is_json_and_comes_back():
     data = wire.encode_worker(WORKER)
 
-    assert data == b'{"id":"w1","slots":2,"environments":["default"],"started_at":1.5}'
+    assert data == b'{"id":"w1","slots":2,"environments":["default"],"started_at":1.5,"about":{}}'
     assert wire.decode_worker(data) == WORKER

@@ -163,7 +163,7 @@ async def test_a_run_after_a_broken_one_says_so_and_only_streamed_jobs_are_heard
     delivery = Delivery(job=job, lane=Lane.SINGLE, entry_id="1-0", attempt=2)
     sandbox = FragileSandbox()
     shared = SharedPrograms(none_shared, bound_bytes=0)
-    runner = Runner(sandbox, lambda _, output: emitted(output), shared=shared, environment="default", max_attempts=3)
+    runner = Runner({"default": sandbox}, lambda _, output: emitted(output), shared=shared, max_attempts=3)
     result = await runner.run(delivery)
 
     assert (result.status, result.stdout, len(sandbox.heard_by)) == (Status.OK, "hi\n", 2)

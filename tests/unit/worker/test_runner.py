@@ -42,7 +42,7 @@ async def no_emit(_: Delivery, __: Output) -> None:
 
 def runner(sandbox: ScriptedSandbox) -> Runner:
     programs = SharedPrograms(shared, bound_bytes=1 << 20)
-    return Runner(sandbox, no_emit, shared=programs, environment="default", max_attempts=3)
+    return Runner({"default": sandbox}, no_emit, shared=programs, max_attempts=3)
 
 
 def delivery(*, left_s: float = 60.0, attempt: int = 1, environment: str = "default") -> Delivery:

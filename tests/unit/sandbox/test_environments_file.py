@@ -1,0 +1,155 @@
+"""The environments file: what it makes, and every fault with its line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from sandbox import CellLimits, Environment, EnvironmentsError, Kind
+from sandbox.environments_file import load, with_variables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DIGEST = "ab" * 32
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with an image, a plain root and a Python in it."""
+    image = tmp_path / "images" / DIGEST
+    (image / "rootfs").mkdir(parents=True)
+    (image / "image.json").write_text(json.dumps({"env": {"A": "image", "B": "image"}, "workdir": "/app"}))
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "python3").touch()
+    return tmp_path
+
+
+def read(folder: Path, text: str) -> dict[str, Environment]:
+    (folder / "environments.toml").write_text(text)
+    default = Environment(packages=folder / "host")
+    return load(folder / "environments.toml", folder / "images", default)
+
+
+def test_without_a_file_there_is_the_default_environment(tmp_path: Path) -> None:
+    default = Environment(packages=tmp_path)
+
+    assert load(tmp_path / "none.toml", tmp_path, default) == {"default": default}
+
+
+def test_an_image_brings_its_variables_and_folder_and_the_table_wins(folder: Path) -> None:
+    text = f'["python:3"]\nimage = "sha256:{DIGEST}"\nenv = {{ B = "mine" }}\npreload = ["requests.auth"]\n'
+    environment = read(folder, text)["python:3"]
+
+    assert environment.image == folder / "images" / DIGEST / "rootfs"
+    assert (environment.digest, environment.packages) == (f"sha256:{DIGEST}", None)
+    assert environment.variables == {"A": "image", "B": "mine"}
+    assert (environment.workdir, environment.kind) == ("/app", Kind.PYTHON)
+    extra = environment.tiers[-1]
+    assert (extra.name, extra.preload, extra.serves) == ("extra", ("requests.auth",), {"requests"})
+    assert [tier.preload for tier in environment.tiers[:-1]] == [(), ()]
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "filename", "command"),
+    [
+        ("", Kind.PYTHON, "main.py", ("python3", "main.py")),
+        ('filename = "prog.py"', Kind.PYTHON, "prog.py", ("python3", "prog.py")),
+        ('command = "python3 -u -X dev main.py"', Kind.EXEC, "main.py", ("python3", "-u", "-X", "dev", "main.py")),
+        ('command = "python3 -u -Xdev main.py"', Kind.PYTHON, "main.py", ("python3", "-u", "-Xdev", "main.py")),
+        ('command = "/usr/bin/python3.11 main.py"', Kind.PYTHON, "main.py", ("/usr/bin/python3.11", "main.py")),
+        ('command = "python3 -I main.py"', Kind.EXEC, "main.py", ("python3", "-I", "main.py")),
+        ('kind = "exec"', Kind.EXEC, "main.py", ("python3", "main.py")),
+        ('filename = "a.js"\ncommand = ["node", "a.js"]', Kind.EXEC, "a.js", ("node", "a.js")),
+    ],
+)
+def test_the_run_command_tells_the_kind(
+    folder: Path, table: str, kind: Kind, filename: str, command: tuple[str, ...]
+) -> None:
+    environment = read(folder, f"[one]\n{table}\n")["one"]
+
+    assert (environment.kind, environment.filename, environment.command) == (kind, filename, command)
+    assert environment.packages == folder / "host"
+
+
+def test_the_default_environment_can_be_changed(folder: Path) -> None:
+    default = read(folder, '[default]\npackages = "venv"\noutputs = ["*.png"]\n[default.limits]\nprocesses = 7\n')[
+        "default"
+    ]
+
+    assert default.packages == folder / "venv"
+    assert (default.outputs, default.limits) == (("*.png",), CellLimits(processes=7))
+
+
+FAULTS = [
+    ("[a]\nimage = 3\n", 2, "image: must be the digest"),
+    (f'# x\n\n[a]\nimage = "{"0" * 64}"\n', 4, "there is no image 000000000000 here"),
+    ('[a]\ndirectory = "nowhere"\n', 2, "there is no folder"),
+    ('[a]\npackages = "plain"\n', 2, "there is no Python in"),
+    (f'[a]\nimage = "{DIGEST}"\n\ndirectory = "plain"\n', 4, "say one of the two"),
+    ('[a]\nfilename = "../x"\n', 2, "plain name of a file"),
+    ('[a]\ncommand = "python3 other.py"\n', 2, "does not name the file main.py"),
+    ('[a]\ncommand = ""\n', 2, "must be a command line"),
+    ("[a]\ncommand = \"python3 'main.py\"\n", 2, "cannot be split into words: No closing quotation"),
+    ('[a]\nkind = "python"\ncommand = "node main.py"\n', 2, "say exec"),
+    ('[a]\nkind = "wasm"\n', 2, 'must be "python" or "exec"'),
+    ('[a]\nworkdir = "/etc/x"\n', 2, "must be a folder of its own"),
+    ('[a]\nworkdir = "work"\n', 2, "must be a folder of its own"),
+    ('[a]\nworkdir = "/a/../b"\n', 2, "must be an absolute path"),
+    ('[a]\n[a.env]\n"1X" = "y"\n', 2, "must be a table of variables"),
+    ("[a]\nenv.X = 1\n", 2, "must be a table of variables"),
+    ('[a]\npreload = ["a b"]\n', 2, "must be a list of names of modules"),
+    ("[a]\noutputs = 1\n", 2, "must be a list of globs"),
+    ("[a.limits]\nprocesses = 0\n", 1, "processes must be a whole number above 0"),
+    ("[a]\n[a.limits]\nwheels = 4\n", 2, "there is no limit wheels"),
+    ("[a]\nimgae = 1\n", 2, "there is no such key; there are image, directory"),
+    ('["bad name"]\n', 1, "is not a name for an environment"),
+    ("x = 1\n", 1, "must be a table"),
+    ("[a]\nimage = \n", 2, "Invalid value"),
+    ("[a\n", 1, "Expected ']'"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), FAULTS)
+def test_a_fault_is_told_with_its_line(folder: Path, text: str, line: int, words: str) -> None:
+    with pytest.raises(EnvironmentsError) as caught:
+        read(folder, text)
+
+    [fault] = caught.value.faults
+    assert (fault.line, words in fault.message) == (line, True), str(fault)
+    assert str(fault).startswith(f"{folder}/environments.toml:{line}: ")
+
+
+def test_every_fault_is_told(folder: Path) -> None:
+    with pytest.raises(EnvironmentsError) as caught:
+        read(folder, '[a]\nkind = 1\nfilename = ""\n[b]\nimage = "x"\n[c]\n')
+
+    assert [fault.line for fault in caught.value.faults] == [2, 3, 5]
+
+
+def test_variables_say_the_same_of_the_default_environment() -> None:
+    default = Environment(variables={"A": "file", "B": "file"})
+    changed = with_variables(default, filename="prog.py", command="python3 -u prog.py", env="A=1 C='2 3'")
+
+    assert (changed.filename, changed.command) == ("prog.py", ("python3", "-u", "prog.py"))
+    assert changed.variables == {"A": "1", "B": "file", "C": "2 3"}
+    assert with_variables(default, env='{"A": "json"}').variables["A"] == "json"
+    assert with_variables(default, filename="", command="", env="") == default
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"env": "A"}, "EVAL_ENV: must be a JSON object, or NAME=VALUE words"),
+        ({"env": "{"}, "EVAL_ENV: cannot be read"),
+        ({"env": '{"A": 1}'}, "EVAL_ENV: must be a table of variables"),
+        ({"filename": "a/b"}, "EVAL_FILENAME: must be the plain name"),
+        ({"command": "python3 x.py"}, "EVAL_RUN_COMMAND: does not name the file main.py"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(values: dict[str, str], words: str) -> None:
+    with pytest.raises(EnvironmentsError, match=words):
+        with_variables(Environment(), **values)
