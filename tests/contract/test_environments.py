@@ -38,14 +38,14 @@ async def test_what_is_served_changes_at_any_time(rig, make_job):
 
 
 async def test_environments_take_turns(rig, make_job):
-    """One that is flooded does not keep another waiting."""
+    """One that is flooded does not keep another waiting for longer than a round (on each of two Redis)."""
     worker = rig.worker("a")
     worker.serve(EVERYTHING)
-    for name in ("default", "default", "default", "node", "slim"):
-        await rig.submitter.submit(make_job(id=f"{name}-{time.monotonic_ns()}", environment=name))
+    for number, name in enumerate(8 * ("default",) + ("node", "slim")):
+        await rig.submitter.submit(make_job(id=f"{name}-{number}", environment=name, lane=Lane.BATCH))
 
-    first_three = [(await leased(worker, single=1))[0].partition("-")[0] for _ in range(3)]
-    assert sorted(first_three) == sorted(EVERYTHING)
+    early = [(await leased(worker, single=0, batch=1))[0].partition("-")[0] for _ in range(6)]
+    assert set(early) == set(EVERYTHING)
 
 
 async def test_single_jobs_of_every_environment_go_before_batch_jobs_of_any(rig, make_job):
