@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes a real pool under load: what the dashboard, the rules and the autoscaler ask has an answer."""
+"""A real Prometheus scrapes a real pool under load: what dashboard, rules and autoscaler ask has an answer."""
 
 from __future__ import annotations
 
@@ -130,14 +130,19 @@ async def test_alerts_ask_for_metrics_that_there_are(scraped: Prometheus) -> Non
         assert await scraped.query(name), name
 
 
-async def test_scrapes_are_as_prometheus_wants_them(pool: Cluster, scraped: Prometheus, tools: Tools) -> None:  # noqa: ARG001
-    for service in (pool.api, pool.worker):
-        text = httpx2.get(f"http://127.0.0.1:{service.port}/metrics", trust_env=False).text
-        checked = subprocess.run(
-            [tools.promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
-        )
+@pytest.mark.usefixtures("scraped")
+@pytest.mark.parametrize("name", ["api", "worker"])
+async def test_scrapes_are_as_prometheus_wants_them(pool: Cluster, tools: Tools, name: str) -> None:
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        scrape = await http.get(f"http://127.0.0.1:{getattr(pool, name).port}/metrics")
 
-        assert (checked.returncode, checked.stdout + checked.stderr) == (0, ""), service.name
+    assert complaints(tools, scrape.text) == ""
+
+
+def complaints(tools: Tools, scrape: str) -> str:
+    command = [tools.promtool, "check", "metrics"]
+    done = subprocess.run(command, input=scrape, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
 
 
 def metrics(expression: str) -> list[str]:
