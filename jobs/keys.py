@@ -127,6 +127,11 @@ class Keys:
         return f"{{{self.prefix}}}:batches:open"
 
     @property
+    def batches_owed(self) -> str:
+        """Sorted set of ended batches whose webhook is to be delivered, by when. OWNER_TTL_S after the last."""
+        return f"{{{self.prefix}}}:batches:owed"
+
+    @property
     def batches_keeper(self) -> str:
         """Lock of the process that keeps batches going. KEEPER_TTL_MS."""
         return f"{{{self.prefix}}}:batches:keeper"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from api.batches.keeper import Keeper
+from api.batches.webhooks import Webhooks
 from jobs import tail
 from jobs.batches.archive import Archive
 from jobs.batches.carrier import Carrier
@@ -38,14 +39,15 @@ class Desk:
         self.owners = Owners(self._opened[0], broker)
         self.carrier = Carrier(urls[0])
         self.result_ttl_s = settings.result_ttl_s
-        self._keeper = Keeper(self, settings)
+        self._loops = Keeper(self), Webhooks(self, settings)
 
     async def __aenter__(self) -> Self:
-        self._keeping = asyncio.create_task(self._keeper.keep(), name="batch keeper")
+        self._keeping = [asyncio.create_task(loop.keep(), name="batches") for loop in self._loops]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await tail.stop(self._keeping)
+        for task in self._keeping:
+            await tail.stop(task)
         self.carrier.close()
         await close_all(self._opened)
 

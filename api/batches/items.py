@@ -7,6 +7,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
+from api.batches import webhooks
 from api.batches.schemas import BatchHeader, BatchItem, BatchOptions, BatchRequest
 from api.convert import job_of
 from api.errors import FieldError, InvalidRequest, TooLarge
@@ -42,9 +43,9 @@ class Place(NamedTuple):
 class Items:
     """The items of one body as jobs. Read `options` when all of them have been given."""
 
-    def __init__(self, body: Body, draft: Draft, settings: ApiSettings, *, room: int) -> None:
+    def __init__(self, body: Body, draft: Draft, settings: ApiSettings) -> None:
         self._body, self._draft, self._settings = body, draft, settings
-        self._most = min(settings.batch_items, room)
+        self._most = settings.batch_items
         self._defaults: dict[str, object] = {}
         self._seen: set[int] = set()
         self._errors: list[FieldError] = []
@@ -129,6 +130,8 @@ class Items:
 
     def _take(self, options: BatchOptions) -> None:
         self.options = options
+        if options.webhook:
+            webhooks.check(options.webhook.url, self._settings)
         defaults = options.defaults
         self._defaults = {field: getattr(defaults, field) for field in defaults.model_fields_set}
         self._errors += _metadata_faults(options.metadata)

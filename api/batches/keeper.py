@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jobs.batches.model import OPEN, BatchState
+from jobs.batches.model import OPEN, BatchState, Delivery
 from jobs.errors import JobsError
 
 if TYPE_CHECKING:
     from api.batches.desk import Desk
-    from api.settings import ApiSettings
 
 PERIOD_S = 1.0
 _LOOKED_AT = 200
@@ -27,8 +26,8 @@ log = structlog.get_logger("api")
 class Keeper:
     """The loop. Each round may be done twice, or by two at once, without harm."""
 
-    def __init__(self, desk: Desk, settings: ApiSettings) -> None:
-        self._desk, self._settings = desk, settings
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
 
     async def keep(self) -> None:
         """Round after round, for ever."""
@@ -59,5 +58,7 @@ class Keeper:
 
     async def _closed(self, owner: str, batch_id: str) -> None:
         """A batch ended, or vanished: it counts no more."""
-        await self._desk.store(batch_id).tidy(batch_id)
+        batch = await self._desk.store(batch_id).get(batch_id)
+        if batch and batch.webhook and batch.webhook.state is Delivery.PENDING:
+            await self._desk.owners.owe(owner, batch_id, 0.0)
         await self._desk.owners.close(owner, batch_id)

@@ -164,18 +164,20 @@ class Batches:
         intake = await self._store(batch_id).take_in(draft)
         if isinstance(intake, Intake):
             try:
-                await self._fill(intake, Items(body, draft, settings, room=room), draft)
+                await self._fill(intake, Items(body, draft, settings), draft, room)
             except BaseException:
                 await self._desk.owners.release(owner, batch_id)
                 await intake.give_up()
                 raise
         return await self._known(batch_id)
 
-    async def _fill(self, intake: Intake, items: Items, draft: Draft) -> None:
+    async def _fill(self, intake: Intake, items: Items, draft: Draft, room: int) -> None:
+        owners = self._desk.owners
         async for job in items.jobs():
             await self._served.require(job.environment)
             await intake.add(job)
-        owners = self._desk.owners
+            if intake.count > room:
+                await owners.reserve(draft.owner, draft.id, intake.count)  # raises TooManyBatches
         await owners.reserve(draft.owner, draft.id, intake.count)
         await owners.enter(draft.owner, draft.id, draft.created_at)
         webhook = items.options.webhook

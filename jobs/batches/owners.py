@@ -27,7 +27,7 @@ class Owners:
         self._redis = connections.commands
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._reserve = Script("batch_reserve")
+        self._reserve, self._due = Script("batch_reserve"), Script("batch_due")
 
     async def reserve(self, owner: str, batch_id: str, items: int) -> int:
         """Count the batch as open, with so many items; gives how many more would fit. Raises TooManyBatches."""
@@ -86,7 +86,26 @@ class Owners:
         """(owner, batch id) of batches that were open when last looked at, the oldest first."""
         with redis_errors():
             found: Any = await self._redis.zrange(self._keys.batches_open, 0, count - 1)
-        return [(owner, batch_id) for owner, _, batch_id in (one.decode().partition(":") for one in found)]
+        return [_pair(one) for one in found]
+
+    async def owe(self, owner: str, batch_id: str, due_at: float) -> None:
+        """Have the batch's webhook delivered at this time."""
+        with redis_errors():
+            async with self._redis.pipeline() as step:
+                step.zadd(self._keys.batches_owed, {f"{owner}:{batch_id}": due_at})
+                step.expire(self._keys.batches_owed, keys.OWNER_TTL_S)
+                await step.execute()
+
+    async def due(self, now: float, *, put_off_s: float, most: int) -> Sequence[tuple[str, str]]:
+        """(owner, batch id) of webhooks that are due; nobody else gets them for so long."""
+        with redis_errors():
+            found = await self._due(self._redis, [self._keys.batches_owed], [str(now), str(now + put_off_s), most])
+        return [_pair(one) for one in found]
+
+    async def settle(self, owner: str, batch_id: str) -> None:
+        """The batch's webhook is owed no more."""
+        with redis_errors():
+            await self._redis.zrem(self._keys.batches_owed, f"{owner}:{batch_id}")
 
     async def close(self, owner: str, batch_id: str) -> None:
         """The batch has ended: it counts no more and need not be looked after."""
@@ -95,3 +114,8 @@ class Owners:
                 step.zrem(self._keys.batches_open, f"{owner}:{batch_id}")
                 step.hdel(self._keys.owner_open(owner), batch_id)
                 await step.execute()
+
+
+def _pair(member: bytes) -> tuple[str, str]:
+    owner, _, batch_id = member.decode().partition(":")
+    return owner, batch_id

@@ -128,16 +128,11 @@ class BatchStore:
         """End an open batch: what runs of it is killed. Gives the state before; None if there is no batch."""
         names = self.names(batch_id)
         parts = [names.batch, names.results, names.order, names.packs, names.calls, self._keys.cancels]
+        parts += [names.items, names.submitted]
         args: list[str | bytes | int] = [state, message, batch_id, keys.CANCEL_LENGTH, fence, f"{time.time():.6f}"]
         with redis_errors():
             word = (await self._end(self.redis, parts, args)).decode()
         return None if word in ("missing", "uploading") else BatchState(word)
-
-    async def tidy(self, batch_id: str) -> None:
-        """Drop what a batch that has ended needs no more: its items."""
-        names = self.names(batch_id)
-        with redis_errors():
-            await self.redis.unlink(names.items, names.submitted)
 
     async def note_webhook(self, batch_id: str, webhook: Webhook) -> None:
         """Record how the delivery stands, if the batch is still known."""

@@ -1,5 +1,5 @@
 -- End an open batch before all is done. Returns the state before; 'missing' if there is no batch.
--- KEYS batch, results, order, packs, calls, cancels
+-- KEYS batch, results, order, packs, calls, cancels, items, submitted
 -- ARGV new state, message, batch id, cancels length, fence ('' if asked from outside), now in seconds
 local batch = KEYS[1]
 local known = redis.call('HMGET', batch, 'state', 'result_ttl_s', 'fence')
@@ -14,6 +14,7 @@ redis.call('HSET', batch, 'state', ARGV[1], 'message', ARGV[2], 'finished_at', A
 -- Workers kill what runs of it, and do not run what waits.
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', ARGV[4], '*', 'id', ARGV[3])
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', 1000, '*', 'end', 1)
+redis.call('UNLINK', KEYS[7], KEYS[8])
 for i = 1, 5 do
     redis.call('EXPIRE', KEYS[i], known[2])
 end

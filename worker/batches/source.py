@@ -54,6 +54,8 @@ class Source:
     async def _take(self, count: int) -> list[Job]:
         bits, index = await self._known(), self._next
         jobs: list[Job] = []
+        if not bits:  # the batch has ended this moment
+            return jobs
         while len(jobs) < count and index < self._work.total:
             if index % 8 == 0 and bits[index // 8] == _ALL:
                 index += 8
