@@ -58,7 +58,7 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
     Jobs(settings, submitter, inbox, served).install(app)
     Batches(settings, desk, served).install(app)
     Judge(settings, submitter, inbox, served).install(app)
-    Meta(submitter).install(app)
+    Meta(submitter, desk).install(app)
     docs.install(app)
     return app
 

@@ -34,6 +34,7 @@ IN_FLIGHT = Gauge("evalpool_requests_in_flight", "Requests that wait for their a
 LANE_DEPTH = Gauge("evalpool_lane_depth", "Jobs in the lane that wait for a worker.", ["lane"])
 LANE_RUNNING = Gauge("evalpool_lane_running", "Jobs in the lane that a worker holds.", ["lane"])
 LANE_OLDEST = Gauge("evalpool_lane_oldest_seconds", "Age of the oldest job that waits.", ["lane"])
+BATCH_WAITING = Gauge("evalpool_batch_items_waiting", "Items of open batches that are on no lane yet.")
 WORKERS = Gauge("evalpool_workers", "Workers that announced themselves.")
 DEAD = Gauge("evalpool_dead_letter_jobs", "Jobs in the dead-letter stream.")
 REDIS_SECONDS = Histogram(

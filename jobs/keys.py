@@ -132,6 +132,11 @@ class Keys:
         return f"{{{self.prefix}}}:batches:owed"
 
     @property
+    def batches_archived(self) -> str:
+        """Sorted set of batches with blocks in the archive, by when to remove these. OWNER_TTL_S after the last."""
+        return f"{{{self.prefix}}}:batches:archived"
+
+    @property
     def batches_keeper(self) -> str:
         """Lock of the process that keeps batches going. KEEPER_TTL_MS."""
         return f"{{{self.prefix}}}:batches:keeper"

@@ -12,7 +12,7 @@ from jobs import tail
 from jobs.batches.archive import Archive
 from jobs.batches.carrier import Carrier
 from jobs.batches.model import OPEN, BatchState
-from jobs.batches.owners import Owners
+from jobs.batches.owners import MANY, Owners
 from jobs.batches.store import BatchStore
 from jobs.connect import split_urls
 from jobs.errors import BrokerUnavailable
@@ -33,12 +33,13 @@ class Desk:
             open_batches=settings.batches_per_token,
             open_items=settings.items_per_token,
         )
-        archive = Archive(settings.batch_store.get_secret_value()) if settings.batch_store else None
+        self.archive = Archive(settings.batch_store.get_secret_value()) if settings.batch_store else None
         self._opened = open_all(urls)
-        self._stores = [BatchStore(connections, broker, archive) for connections in self._opened]
+        self._stores = [BatchStore(connections, broker, self.archive) for connections in self._opened]
         self.owners = Owners(self._opened[0], broker)
         self.carrier = Carrier(urls[0])
         self.result_ttl_s = settings.result_ttl_s
+        self._keeping: list[asyncio.Task[None]] = []
         self._loops = Keeper(self), Webhooks(self, settings)
 
     async def __aenter__(self) -> Self:
@@ -61,6 +62,14 @@ class Desk:
             if await self.store(one).state(one) not in (*OPEN, BatchState.UPLOADING):
                 await self.owners.release(owner, one)
         return await self.owners.reserve(owner, batch_id, 0)
+
+    async def waiting(self) -> int:
+        """Items of open batches that are on no lane yet. None before it is open."""
+        if not self._keeping:
+            return 0
+        opened = await self.owners.open(MANY)
+        batches = await asyncio.gather(*(self.store(batch_id).get(batch_id) for _, batch_id in opened))
+        return sum(batch.waiting for batch in batches if batch and batch.state in OPEN)
 
     async def hand_over(self, batch_id: str) -> None:
         """Have the batch run. What this misses (we die, Redis goes away) the keeper makes up for."""

@@ -6,19 +6,22 @@ Every api process has one; a lock in Redis lets one of them at a time do the wor
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import structlog
 
 from jobs.batches.model import OPEN, BatchState, Delivery
+from jobs.batches.owners import MANY
 from jobs.errors import JobsError
 
 if TYPE_CHECKING:
     from api.batches.desk import Desk
+    from jobs.batches.archive import Archive
 
 PERIOD_S = 1.0
-_LOOKED_AT = 200
-"""Open batches that one round looks at."""
+_SWEPT = 20
+_SWEEP_AGAIN_S = 60.0
 
 log = structlog.get_logger("api")
 
@@ -42,12 +45,14 @@ class Keeper:
     async def round(self) -> None:
         """Look at everything once."""
         await asyncio.to_thread(self._desk.carrier.reap)
-        for owner, batch_id in await self._desk.owners.open(_LOOKED_AT):
+        for owner, batch_id in await self._desk.owners.open(MANY):
             state = await self._desk.store(batch_id).state(batch_id)
             if state in OPEN:
                 await self._carried(batch_id)
             elif state is not BatchState.UPLOADING:
                 await self._closed(owner, batch_id)
+        if self._desk.archive is not None:
+            await self._sweep(self._desk.archive)
 
     async def _carried(self, batch_id: str) -> None:
         """See to it that RQ has a job for an open batch."""
@@ -59,6 +64,17 @@ class Keeper:
     async def _closed(self, owner: str, batch_id: str) -> None:
         """A batch ended, or vanished: it counts no more."""
         batch = await self._desk.store(batch_id).get(batch_id)
+        owners = self._desk.owners
         if batch and batch.webhook and batch.webhook.state is Delivery.PENDING:
-            await self._desk.owners.owe(owner, batch_id, 0.0)
-        await self._desk.owners.close(owner, batch_id)
+            await owners.webhooks.put(batch_id, 0.0)
+        if batch and batch.expires_at and self._desk.archive is not None:
+            await owners.archived.put(batch_id, batch.expires_at)
+        await owners.close(owner, batch_id)
+
+    async def _sweep(self, archive: Archive) -> None:
+        """Remove what the archive holds of batches that have expired, or never came to be."""
+        archived = self._desk.owners.archived
+        for batch_id in await archived.due(time.time(), put_off_s=_SWEEP_AGAIN_S, most=_SWEPT):
+            if await self._desk.store(batch_id).state(batch_id) is None:
+                await archive.remove(batch_id)
+                await archived.done(batch_id)

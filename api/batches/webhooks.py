@@ -86,6 +86,7 @@ class Webhooks:
 
     def __init__(self, desk: Desk, settings: ApiSettings) -> None:
         self._desk, self._settings = desk, settings
+        self._agenda = desk.owners.webhooks
         self._sending: set[asyncio.Task[None]] = set()
 
     async def keep(self) -> None:
@@ -93,27 +94,27 @@ class Webhooks:
         while True:
             try:
                 room = _AT_ONCE - len(self._sending)
-                for owner, batch_id in await self._desk.owners.due(time.time(), put_off_s=_PUT_OFF_S, most=room):
-                    task = asyncio.create_task(self._deliver(owner, batch_id))
+                for batch_id in await self._agenda.due(time.time(), put_off_s=_PUT_OFF_S, most=room):
+                    task = asyncio.create_task(self._deliver(batch_id))
                     self._sending.add(task)
                     task.add_done_callback(self._sending.discard)
             except JobsError as error:
                 log.warning("webhooks_failed", error=type(error).__name__)
             await asyncio.sleep(PERIOD_S)
 
-    async def _deliver(self, owner: str, batch_id: str) -> None:
+    async def _deliver(self, batch_id: str) -> None:
         try:
             batch = await self._desk.store(batch_id).get(batch_id)
             if batch is None or batch.state in OPEN or batch.webhook is None:
-                await self._desk.owners.settle(owner, batch_id)
+                await self._agenda.done(batch_id)
                 return
             told = await self._attempt(batch, batch.webhook)
             await self._desk.store(batch_id).note_webhook(batch_id, told)
             if told.state is Delivery.PENDING:
                 pause_s = min(MOST_PAUSE_S, FIRST_PAUSE_S * 2 ** (told.attempts - 1))
-                await self._desk.owners.owe(owner, batch_id, time.time() + pause_s)
+                await self._agenda.put(batch_id, time.time() + pause_s)
             else:
-                await self._desk.owners.settle(owner, batch_id)
+                await self._agenda.done(batch_id)
         except JobsError as error:  # it is due again when it was put off to
             log.warning("webhook_failed", batch=batch_id, error=type(error).__name__)
 

@@ -163,6 +163,8 @@ class Batches:
         )
         intake = await self._store(batch_id).take_in(draft)
         if isinstance(intake, Intake):
+            if self._desk.archive is not None:
+                await self._desk.owners.archived.put(batch_id, draft.created_at + draft.timeout_s + draft.result_ttl_s)
             try:
                 await self._fill(intake, Items(body, draft, settings), draft, room)
             except BaseException:

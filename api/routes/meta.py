@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from pydantic import BaseModel
 
+    from api.batches.desk import Desk
     from jobs.broker import Submitter
     from jobs.model import WorkerInfo
 
@@ -33,8 +34,8 @@ _PUBLIC: dict[str, Any] = {"security": []}
 class Meta:
     """Endpoints about the service itself."""
 
-    def __init__(self, submitter: Submitter) -> None:
-        self._submitter = submitter
+    def __init__(self, submitter: Submitter, desk: Desk) -> None:
+        self._submitter, self._desk = submitter, desk
 
     def install(self, app: FastAPI) -> None:
         """Add the routes."""
@@ -70,6 +71,7 @@ class Meta:
             metrics.SHARDS_UNREACHABLE.set(len(await self._submitter.unreachable()))
             metrics.REDIS_SECONDS.observe(time.perf_counter() - began)
             metrics.show_lanes(await self._submitter.lane_stats())
+            metrics.BATCH_WAITING.set(await self._desk.waiting())
             metrics.WORKERS.set(len(await self._submitter.workers()))
             metrics.DEAD.set(await self._submitter.dead_letters())
             metrics.BROKER_UP.set(1)

@@ -13,7 +13,7 @@ from redis import Redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry as RedisRetry
-from rq import Queue, Retry
+from rq import Queue, Retry, Worker
 from rq.callbacks import Callback
 from rq.command import send_stop_job_command
 from rq.exceptions import DuplicateJobError, InvalidJobOperation, NoSuchJobError
@@ -94,6 +94,12 @@ class Carrier:
         """Whether another batch waits for a turn."""
         with _rq_errors():
             return bool(self._queue.count)
+
+    def is_leaving(self, worker: str) -> bool:
+        """Whether RQ's worker of this name was told to stop: it waits for the turn to end."""
+        with _rq_errors():
+            key = f"{Worker.redis_worker_namespace_prefix}{worker}"
+            return bool(self._redis.hexists(key, "shutdown_requested_date"))
 
     def reap(self) -> None:
         """Requeue the jobs of dead workers.

@@ -86,6 +86,11 @@ class Batch:
     largest_bytes: int = 0
     """Of all results so far, the largest."""
 
+    @property
+    def waiting(self) -> int:
+        """Items that are on no lane yet, and have no result."""
+        return max(0, self.total - self.completed - self.submitted)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jobs import keys
+from jobs.batches.agenda import Agenda
 from jobs.connect import redis_errors
 from jobs.errors import TooManyBatches
 from jobs.keys import Keys
@@ -15,9 +16,14 @@ from jobs.scripts import Script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Final
 
     from jobs.connect import Connections
     from jobs.settings import BrokerSettings
+
+
+MANY: Final = 200
+"""Open batches that are looked at at once."""
 
 
 class Owners:
@@ -27,7 +33,11 @@ class Owners:
         self._redis = connections.commands
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        self._reserve, self._due = Script("batch_reserve"), Script("batch_due")
+        self._reserve = Script("batch_reserve")
+        self.webhooks = Agenda(connections, self._keys.batches_owed)
+        """Batches whose webhook is to be delivered."""
+        self.archived = Agenda(connections, self._keys.batches_archived)
+        """Batches whose blocks in the archive are to be removed."""
 
     async def reserve(self, owner: str, batch_id: str, items: int) -> int:
         """Count the batch as open, with so many items; gives how many more would fit. Raises TooManyBatches."""
@@ -87,25 +97,6 @@ class Owners:
         with redis_errors():
             found: Any = await self._redis.zrange(self._keys.batches_open, 0, count - 1)
         return [_pair(one) for one in found]
-
-    async def owe(self, owner: str, batch_id: str, due_at: float) -> None:
-        """Have the batch's webhook delivered at this time."""
-        with redis_errors():
-            async with self._redis.pipeline() as step:
-                step.zadd(self._keys.batches_owed, {f"{owner}:{batch_id}": due_at})
-                step.expire(self._keys.batches_owed, keys.OWNER_TTL_S)
-                await step.execute()
-
-    async def due(self, now: float, *, put_off_s: float, most: int) -> Sequence[tuple[str, str]]:
-        """(owner, batch id) of webhooks that are due; nobody else gets them for so long."""
-        with redis_errors():
-            found = await self._due(self._redis, [self._keys.batches_owed], [str(now), str(now + put_off_s), most])
-        return [_pair(one) for one in found]
-
-    async def settle(self, owner: str, batch_id: str) -> None:
-        """The batch's webhook is owed no more."""
-        with redis_errors():
-            await self._redis.zrem(self._keys.batches_owed, f"{owner}:{batch_id}")
 
     async def close(self, owner: str, batch_id: str) -> None:
         """The batch has ended: it counts no more and need not be looked after."""

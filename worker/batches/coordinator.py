@@ -12,7 +12,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from rq import Retry
+from rq import Retry, get_current_job
 
 from jobs.batches import work
 from jobs.batches.archive import Archive
@@ -54,24 +54,30 @@ async def coordinate(batch_id: str) -> str | Retry:
         taken = await work.take_over(connections, broker, store, batch_id)
         if not isinstance(taken, work.Work):
             return str(taken or "expired")
-        turn = Turn(taken, submitter_of(opened, broker), carrier)
+        turn = Turn(taken, submitter_of(opened, broker), carrier, worker=_own_worker())
         return await turn.run() or Retry(max=ANY_NUMBER)
     finally:
         carrier.close()
         await close_all(opened)
 
 
+def _own_worker() -> str:
+    """Name of the RQ worker that runs this."""
+    job = get_current_job()
+    return (job and job.worker_name) or ""
+
+
 class Turn:
     """The turn of one batch."""
 
-    def __init__(self, work: Work, submitter: Submitter, carrier: Carrier) -> None:
-        self._work, self._submitter, self._carrier = work, submitter, carrier
+    def __init__(self, work: Work, submitter: Submitter, carrier: Carrier, *, worker: str) -> None:
+        self._work, self._submitter, self._carrier, self._worker = work, submitter, carrier, worker
         self._source = Source(work)
         self._window = Window()
         self._began = self._moved_at = time.monotonic()
         self._looked_at = -_LOOK_S
         self._slots = 0
-        self._others = False
+        self._others = self._leaving = False
         self._completed = -1
 
     async def run(self) -> BatchState | None:
@@ -121,16 +127,17 @@ class Turn:
             self._completed, self._moved_at = completed, now_s
 
     async def _look(self) -> None:
-        """Once a second: how many slots there are, and who else waits."""
+        """Once a second: how many slots there are, who else waits, and whether we are to stop."""
         if time.monotonic() - self._looked_at < _LOOK_S:
             return
         self._looked_at = time.monotonic()
         self._slots = sum(worker.slots for worker in await self._submitter.workers())
         self._others = await asyncio.to_thread(self._carrier.others_wait)
+        self._leaving = await asyncio.to_thread(self._carrier.is_leaving, self._worker)
 
     def _gives_way(self) -> bool:
         turn_s = time.monotonic() - self._began
-        return turn_s > TURN_S or (self._others and turn_s > SLICE_S)
+        return self._leaving or turn_s > TURN_S or (self._others and turn_s > SLICE_S)
 
     async def _heed_losses(self, completed: int) -> None:
         """Items that are on no lane any more (an operator removed it, nobody could decode them) are submitted again."""

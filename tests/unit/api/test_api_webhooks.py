@@ -12,6 +12,7 @@ from api.batches.webhooks import Refused, Webhooks, check, is_public
 from api.errors import InvalidRequest
 from api.settings import ApiSettings
 
+DESK = cast("Any", SimpleNamespace(owners=SimpleNamespace(webhooks=None)))
 WITH_SECRET = ApiSettings(webhook_secret=SecretStr("s"))
 
 
@@ -75,7 +76,7 @@ def test_a_place_for_a_webhook_is_taken_if_it_can_be_signed():
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]"])
 async def test_no_spelling_of_loopback_is_connected_to(host):
-    hooks = Webhooks(cast("Any", None), WITH_SECRET)
+    hooks = Webhooks(DESK, WITH_SECRET)
 
     with pytest.raises(Refused, match=r"private|not known"):
         await hooks._target(f"http://{host}/")
@@ -91,7 +92,7 @@ async def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch):
 
     loop = SimpleNamespace(getaddrinfo=getaddrinfo)
     monkeypatch.setattr(webhooks.asyncio, "get_running_loop", lambda: loop)
-    target = await Webhooks(cast("Any", None), WITH_SECRET)._target("https://example.org/x")
+    target = await Webhooks(DESK, WITH_SECRET)._target("https://example.org/x")
 
     assert (target.address, target.host, target.port) == ("8.8.8.8", "example.org", 443)
     assert looked_up == ["example.org"]
