@@ -71,7 +71,8 @@ TYPOS = [
     Typo(f"{BASE}/coordinator.yaml", "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: yess", "small"),
     Typo(f"{BASE}/networkpolicy.yaml", "policyTypes: [Egress]", "policyType: [Egress]", "small"),
     Typo(f"{VALKEY}/valkey.yaml", "serviceName:", "servicename:", "small"),
-    Typo("kubernetes/components/profiles/kustomization.yaml", "localhostProfile:", "localhostprofile:", "profiles"),
+    Typo("kubernetes/components/profiles/kustomization.yaml", "localhostProfile:", "localhostprofile:", "optional"),
+    Typo("kubernetes/components/webhooks/networkpolicy.yaml", "ipBlock:", "ipblock:", "optional"),
     Typo("kubernetes/overlays/small/kustomization.yaml", "count: 2", "count: two", "small"),
     Typo("kubernetes/overlays/hpa/hpa-worker.yaml", "averageUtilization:", "averageUtilisation:", "hpa"),
     Typo("kubernetes/components/api-hpa/hpa.yaml", "maxReplicas: 20", 'maxReplicas: "20"', "hpa"),
@@ -82,15 +83,18 @@ TYPOS = [
 ]  # fmt: skip
 
 
-def with_profiles(deploy: Path) -> Path:
-    """The overlay small with the component that no overlay has by itself."""
-    overlay = deploy / "kubernetes/overlays/profiles"
+COMPONENTS = "components: [../../components/profiles, ../../components/webhooks]\n"
+
+
+def with_components(deploy: Path) -> Path:
+    """The overlay small with the components that no overlay has by itself."""
+    overlay = deploy / "kubernetes/overlays/optional"
     overlay.mkdir()
-    (overlay / "kustomization.yaml").write_text("resources: [../small]\ncomponents: [../../components/profiles]\n")
+    (overlay / "kustomization.yaml").write_text("resources: [../small]\n" + COMPONENTS)
     return deploy
 
 
-JUDGES["profiles"] = lambda tools, deploy: kubernetes_faults(tools, with_profiles(deploy), "profiles")
+JUDGES["optional"] = lambda tools, deploy: kubernetes_faults(tools, with_components(deploy), "optional")
 
 
 @pytest.mark.parametrize("judge", JUDGES)
