@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 1_500
 
+
 class ValkeyServer:
     """One server on a unix socket, with its data on disk; may be killed and started again.
 

@@ -88,9 +88,7 @@ async def test_what_can_be_asked_for_is_what_live_workers_announce(rig):
     assert set(await rig.submitter.environments()) == {"default", "node", "slim"}
 
 
-async def test_a_job_whose_environment_nobody_serves_is_answered_when_its_deadline_has_passed(
-    rig, make_job, result_of
-):
+async def test_a_job_whose_environment_nobody_serves_is_answered_when_its_deadline_has_passed(rig, make_job, result_of):
     """Not before: a worker that serves it may come back."""
     worker = rig.worker("a")
     await worker.announce(notice("a", "default"))

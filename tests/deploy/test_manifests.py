@@ -173,7 +173,7 @@ def test_workers_reach_redis_and_names_only(manifests: list[Manifest]) -> None:
     assert any(not one["spec"]["podSelector"].get("matchExpressions") for one in policies), "one denies by default"
     assert [sorted(port["port"] for port in rule["ports"]) for rule in allowed] == [[6379], [53, 53]]
     assert allowed[0]["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "redis"
-    assert allowed[1]["to"][0]["podSelector"]== {
+    assert allowed[1]["to"][0]["podSelector"] == {
         "matchExpressions": [{"key": "k8s-app", "operator": "In", "values": ["kube-dns"]}]
     }
 

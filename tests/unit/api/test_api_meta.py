@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_healthz_needs_nobody_else(client: httpx2.AsyncClient, broker: FakeBroker) -> None:
     broker.fault = BrokerUnavailable()
 
-    assert (await client.get("/healthz")).json() ["status"] == "ok"
+    assert (await client.get("/healthz")).json()["status"] == "ok"
 
 
 async def test_readyz_needs_redis_a_worker_and_a_process_that_stays(broker: FakeBroker, settings: ApiSettings) -> None:

@@ -25,9 +25,7 @@ async def serving(respond):
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                body = await reader.readexactly(
-                    int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-                )
+                body = await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
                 seen.append((head, json.loads(body)))
                 if not (raw := await respond(len(seen))):
                     return

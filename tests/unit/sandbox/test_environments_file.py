@@ -93,7 +93,7 @@ FAULTS = [
     ('[a]\nfilename = "../x"\n', 2, "plain name of a file"),
     ('[a]\ncommand = "python3 other.py"\n', 2, "does not name the file main.py"),
     ('[a]\ncommand = ""\n', 2, "must be a command line"),
-    ("[a]\ncommand = \"python3 'main.py\"\n", 2, "cannot be split into words: No closing quotation"),
+    ('[a]\ncommand = "python3 \'main.py"\n', 2, "cannot be split into words: No closing quotation"),
     ('[a]\nkind = "python"\ncommand = "node main.py"\n', 2, "say exec"),
     ('[a]\nkind = "wasm"\n', 2, 'must be "python" or "exec"'),
     ('[a]\nworkdir = "/etc/x"\n', 2, "must be a folder of its own"),

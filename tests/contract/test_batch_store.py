@@ -1,0 +1,258 @@
+"""Batches on a real server: what is taken in comes out once, in either order, wherever it was put meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jobs import wire
+from jobs.batches.archive import Archive
+from jobs.batches.model import BatchState, Draft
+from jobs.batches.results import Results
+from jobs.batches.store import BatchStore, Intake
+from jobs.batches.work import Submitted, Work, take_over
+from jobs.errors import ArchiveError, UploadLost
+from jobs.model import Finish, Job, JobResult, Lane, Reason, Status
+from jobs.redis_broker import RedisWorkerBroker
+from jobs.settings import BrokerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from jobs.batches.results import Completed
+    from jobs.connect import Connections
+    from jobs.model import Delivery
+
+SETTINGS = BrokerSettings(prefix="contract", lane_bounds={Lane.SINGLE: 9, Lane.BATCH: 500})
+
+
+class Rig:
+    """One batch, and a worker that runs what is told."""
+
+    def __init__(
+        self, connections: Connections, archive: Archive | None = None, *, result_bytes: int = 1 << 20
+    ) -> None:
+        self.connections = connections
+        self.store = BatchStore(connections, SETTINGS, archive)
+        self.worker = RedisWorkerBroker(connections, SETTINGS, worker="w")
+        self.draft = Draft(
+            id="b", owner="o", created_at=time.time(), timeout_s=60, result_ttl_s=50, result_bytes=result_bytes
+        )
+
+    async def uploaded(self, count: int) -> None:
+        intake = await self.begun()
+        for index in range(count):
+            await intake.add(self.job(index))
+        await intake.commit(metadata={"a": "b"}, webhook=None)
+
+    async def begun(self) -> Intake:
+        intake = await self.store.take_in(self.draft)
+        assert isinstance(intake, Intake)
+        return intake
+
+    def job(self, index: int) -> Job:
+        now = self.draft.created_at
+        return Job(
+            id=f"b-{index}",
+            code=f"print({index})",
+            lane=Lane.BATCH,
+            submitted_at=now,
+            deadline_at=now + 60,
+            batch="b",
+            index=index,
+            custom_id=f"item {index}",
+        )
+
+    async def taken_over(self) -> Work:
+        work = await take_over(self.connections, SETTINGS, self.store, "b")
+        assert isinstance(work, Work)
+        return work
+
+    async def submitted(self, work: Work, indexes: Sequence[int]) -> Submitted:
+        word, dealt = await work.submit([await work.job(index) for index in indexes])
+        assert word is not Submitted.OK or dealt == len(indexes)
+        return word
+
+    async def ran(self, count: int, **fields: object) -> list[Finish]:
+        """Finish so many jobs that wait, the latest first."""
+        deliveries = await self.worker.lease(single=0, batch=count, wait_s=0)
+        return [await self.finished(delivery, **fields) for delivery in reversed(deliveries)]
+
+    async def finished(self, delivery: Delivery, **fields: object) -> Finish:
+        result = {"job_id": delivery.job.id, "status": Status.OK, "stdout": f"{delivery.job.index}\n"}
+        return await self.worker.finish(delivery, JobResult(**(result | fields)))
+
+    async def completed(self) -> list[Completed]:
+        """All results in the order of completion."""
+        results = Results(self.store, "b")
+        found: list[Completed] = []
+        while piece := await results.after(len(found)):
+            found += piece
+        return found
+
+    async def in_order(self) -> list[int | None]:
+        """Places of all items, in the order of the items; None where there is no result."""
+        results = Results(self.store, "b")
+        found: list[int | None] = []
+        while piece := await results.in_order(len(found)):
+            found += [one and one.line.place for one in piece]
+        return found
+
+
+@pytest.fixture
+async def rig(connections: Connections) -> AsyncIterator[Rig]:
+    yield Rig(connections)
+    forever = (b"{contract}:environments", b"{contract}:dead", b"{contract}:cancels")
+    async for key in connections.commands.scan_iter():
+        lane = key.startswith(b"{contract}:lane:")
+        assert lane or key in forever or await connections.commands.ttl(key) != -1, key
+
+
+@pytest.fixture
+def archive(tmp_path) -> Archive:
+    return Archive(f"file://{tmp_path}/store")
+
+
+@pytest.mark.parametrize("place", ["redis", "archive"])
+async def test_results_are_the_same_before_and_after_they_are_packed(connections, archive, tmp_path, place):
+    rig = Rig(connections, archive if place == "archive" else None)
+    await rig.uploaded(1000)
+    work = await rig.taken_over()
+    for start in range(0, 1000, 250):
+        await rig.submitted(work, range(start, start + 250))
+        assert await rig.ran(250) == [Finish.RECORDED] * 250
+    before = await rig.completed()
+    await work.pack(keep=100)
+
+    left = await connections.commands.xlen("{contract}:batch:b:results")
+    assert left == 1000 - 3 * 256
+    assert await rig.completed() == before
+    assert [one.cursor for one in before] == list(range(1, 1001))
+    assert sorted(one.line.place for one in before) == list(range(1000))
+    assert [wire.decode_result(one.line.result).stdout for one in before] == [f"{one.line.place}\n" for one in before]
+    assert await rig.in_order() == list(range(1000))
+    batch = await rig.store.get("b")
+    assert (batch.state, batch.completed, batch.counts) == (BatchState.DONE, 1000, {Status.OK: 1000})
+    assert bool(list(tmp_path.glob("store/b/*"))) == (place == "archive")
+
+
+async def test_in_an_archive_next_to_nothing_is_in_redis(connections, archive, tmp_path):
+    rig = Rig(connections, archive)
+    await rig.uploaded(600)
+
+    assert (
+        sum([await connections.commands.memory_usage(key) async for key in connections.commands.scan_iter()]) < 20_000
+    )
+    with pytest.raises(ArchiveError):
+        await Rig(connections).store.take_in(rig.draft) and await (await Rig(connections).taken_over()).job(0)
+    await archive.remove("b")
+    assert not list(tmp_path.glob("store/b"))
+    await archive.remove("b")
+
+
+async def test_an_item_is_submitted_once_whoever_asks(rig):
+    await rig.uploaded(5)
+    first = await rig.taken_over()
+    assert await rig.submitted(first, range(3)) is Submitted.OK
+    second = await rig.taken_over()
+
+    assert await rig.submitted(first, range(5)) is Submitted.FENCED
+    assert await rig.submitted(second, range(5)) is Submitted.OK
+    assert await rig.ran(9) == [Finish.RECORDED] * 5
+    assert not (await first.progress()).ours
+    assert (await second.progress()).completed == 5
+
+
+async def test_a_result_counts_once_even_if_the_item_ran_twice(rig):
+    await rig.uploaded(3)
+    work = await rig.taken_over()
+    await rig.submitted(work, range(3))
+    deliveries = await rig.worker.lease(single=0, batch=3, wait_s=0)
+    await rig.finished(deliveries[0])
+    await work.forget_lost()  # wrongly: two of them are still running
+    await rig.submitted(work, range(3))
+
+    again = await rig.worker.lease(single=0, batch=9, wait_s=0)
+    assert [delivery.job.index for delivery in again] == [1, 2]
+    finishes = [await rig.finished(delivery) for delivery in (deliveries[1], *again, deliveries[2])]
+
+    assert finishes == [Finish.RECORDED, Finish.STALE, Finish.RECORDED, Finish.STALE]
+    assert [one.line.place for one in await rig.completed()] == [0, 1, 2]
+
+
+async def test_an_item_that_the_sandbox_failed_is_run_once_more(rig):
+    await rig.uploaded(2)
+    work = await rig.taken_over()
+    await rig.submitted(work, range(2))
+    failed = {"status": Status.INTERNAL, "reason": Reason.SANDBOX}
+    assert await rig.ran(1, **failed) == [Finish.STALE]
+    assert await work.wait(9, block_s=1), "the coordinator is told"
+    assert await work.submitted() == b"\x40"
+
+    await rig.submitted(work, range(2))
+    assert await rig.ran(1) == [Finish.RECORDED]
+    assert await rig.ran(1, **failed) == [Finish.RECORDED]
+    assert (await rig.store.get("b")).counts == {Status.OK: 1, Status.INTERNAL: 1}
+
+
+async def test_results_over_the_bound_keep_their_verdict_and_little_else(connections):
+    rig = Rig(connections, result_bytes=5_000)
+    await rig.uploaded(4)
+    await rig.submitted(await rig.taken_over(), range(4))
+    await rig.ran(4, stdout="x" * 3_000, status=Status.ERROR)
+
+    found = [wire.decode_result(one.line.result) for one in await rig.completed()]
+    assert [len(result.stdout) for result in found] == [3_000, 500, 500, 500]
+    assert [result.stdout_truncated for result in found] == [False, True, True, True]
+    assert {result.status for result in found} == {Status.ERROR}
+
+
+async def test_an_ended_batch_takes_no_more_items_but_the_results_of_those_that_run(rig):
+    await rig.uploaded(4)
+    work = await rig.taken_over()
+    await rig.submitted(work, range(2))
+    assert await rig.store.end("b", BatchState.CANCELLED) is BatchState.RUNNING
+    assert await rig.store.end("b", BatchState.FAILED) is BatchState.CANCELLED
+
+    word, _ = await work.submit([rig.job(3)])
+    assert word is Submitted.CLOSED
+    assert await rig.ran(2, status=Status.CANCELLED) == [Finish.RECORDED] * 2
+    assert (await rig.store.get("b")).state is BatchState.CANCELLED
+    assert await take_over(rig.connections, SETTINGS, rig.store, "b") is BatchState.CANCELLED
+    assert (await anext(rig.worker.cancellations())) == "b"
+
+
+async def test_an_upload_is_seen_when_it_is_complete_and_another_with_its_id_takes_over(rig):
+    first = await rig.begun()
+    for index in range(300):
+        await first.add(rig.job(index))
+    assert await rig.store.get("b") is None
+    second = await rig.begun()
+    await second.add(rig.job(0))
+    with pytest.raises(UploadLost):
+        await first.commit(metadata={}, webhook=None)
+    await first.give_up()
+    await second.commit(metadata={}, webhook=None)
+
+    assert (await rig.store.get("b")).total == 1
+    assert await rig.store.take_in(rig.draft) is BatchState.QUEUED
+
+
+async def test_a_full_lane_takes_what_fits(rig):
+    await rig.uploaded(600)
+    work = await rig.taken_over()
+    word, dealt = await work.submit([rig.job(index) for index in range(600)])
+
+    assert (word, dealt) == (Submitted.FULL, 500)
+
+
+async def test_a_result_for_a_batch_that_has_expired_goes_nowhere(rig, valkey):
+    await rig.uploaded(1)
+    await rig.submitted(await rig.taken_over(), range(1))
+    for key in valkey.client.scan_iter("*:batch:b*"):
+        valkey.client.delete(key)
+
+    assert await rig.ran(1) == [Finish.STALE]
+    assert not list(valkey.client.scan_iter("*:batch:b*"))

@@ -1,0 +1,94 @@
+"""The body of a batch, however it is cut into pieces: the same lines, bounded, and never more held than one."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
+
+from api.batches.body import Body
+from api.errors import InvalidRequest, TooLarge, WrongMediaType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LINES = {b"content-type": b"application/jsonl"}
+GZIP = LINES | {b"content-encoding": b"gzip"}
+
+
+def body(pieces: Sequence[bytes], headers: dict[bytes, bytes] = LINES, bound_bytes: int = 1 << 30) -> Body:
+    left = list(pieces)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": left.pop(0) if left else b"", "more_body": bool(left)}
+
+    return Body({"headers": list(headers.items())}, receive, bound_bytes=bound_bytes)
+
+
+async def lines(one: Body, bound_bytes: int = 1 << 20) -> list[tuple[int, bytes]]:
+    return [line async for line in one.lines(bound_bytes=bound_bytes)]
+
+
+def cut(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+@given(st.lists(st.sampled_from([b"", b" ", b"a", b"bc", b"\r", b"def" * 9])), st.integers(1, 40), st.booleans())
+async def test_lines_are_the_same_however_they_arrive(given_lines, size, end):
+    data = b"\n".join(given_lines) + (b"\n" if end else b"")
+    expected = [(number, line) for number, line in enumerate(given_lines, 1) if line.strip()]
+
+    assert await lines(body(cut(data, size))) == expected
+    assert await lines(body(cut(gzip.compress(data), size), GZIP)) == expected
+
+
+async def test_several_gzip_members_are_one_body():
+    data = gzip.compress(b"a\nb") + gzip.compress(b"c\nd\n")
+
+    assert await lines(body(cut(data, 7), GZIP)) == [(1, b"a"), (2, b"bc"), (3, b"d")]
+
+
+async def test_a_bomb_is_noticed_before_it_goes_off():
+    bomb = gzip.compress(b"0" * (64 << 20))
+    one = body([bomb], GZIP, bound_bytes=3 << 20)
+    pieces = one.pieces()
+    taken = [len(await anext(pieces)) for _ in range(3)]
+
+    assert len(bomb) < 1 << 17
+    assert max(taken) <= 1 << 20
+    with pytest.raises(TooLarge):
+        await anext(pieces)
+
+
+@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"a\n")[:-9], gzip.compress(b"a\n") + b"more"])
+async def test_broken_gzip_is_the_callers_fault(data):
+    with pytest.raises(InvalidRequest):
+        await lines(body([data], GZIP))
+
+
+async def test_a_line_and_the_whole_are_bounded():
+    with pytest.raises(TooLarge, match="line 2"):
+        await lines(body([b"a\n", b"b" * 50, b"b" * 60]), bound_bytes=100)
+    with pytest.raises(TooLarge, match="body"):
+        await lines(body([b"a\n" * 60], bound_bytes=100))
+
+
+async def test_a_caller_who_hangs_up_is_noticed():
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    with pytest.raises(ClientDisconnect):
+        await lines(Body({"headers": list(LINES.items())}, receive, bound_bytes=1))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {b"content-type": b"text/plain"}, LINES | {b"content-encoding": b"br"}, {b"content-encoding": b"gzip"}],
+)
+async def test_other_media_types_are_refused(headers):
+    with pytest.raises(WrongMediaType):
+        body([b"a"], headers)
