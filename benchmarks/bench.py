@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import memory, report, targets
+from benchmarks import batches, memory, report, targets
 from benchmarks.cluster import ClusterFailed
 from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
 from benchmarks.targets import Figure, Judgement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from benchmarks.samples import Run
 
 MIB = 1 << 20
 TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
+PARTS = ("evals", "batches")
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 
 
@@ -91,19 +94,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short pass; its figures are noisy")
     parser.add_argument("--no-judge", action="store_true", help="exit 0 even if a target is missed")
+    parser.add_argument("--part", choices=PARTS, action="append", help="measure this part alone; repeatable")
     options = parser.parse_args(arguments)
     console = Console(width=max(Console().width, TABLE_COLUMNS))
     try:
         with console.status("starting") as status:
-            found = measure(QUICK if options.quick else FULL, say=status.update)
+            figures, series, details = _measured(options.part or PARTS, quick=options.quick, say=status.update)
     except (ClusterFailed, OSError) as error:
         Console(stderr=True).print(f"bench: {error}", style="red", markup=False)
         return 2
-    figures = figures_of(found)
     console.print(report.table(figures))
-    console.print(f"stored in {report.write(figures, found.series, found.details())}")
+    console.print(f"stored in {report.write(figures, series, details)}")
     missed = any(f.judgement is Judgement.FAIL for f in figures)
     return int(missed and not options.no_judge)
+
+
+def _measured(
+    parts: Sequence[str], *, quick: bool, say: Callable[[str], None]
+) -> tuple[list[Figure], Mapping[str, Sequence[Run]], Mapping[str, object]]:
+    """Figures, series and details of these parts."""
+    figures: list[Figure] = []
+    series: dict[str, Sequence[Run]] = {}
+    details: dict[str, object] = {}
+    if "evals" in parts:
+        found = measure(QUICK if quick else FULL, say=say)
+        figures += figures_of(found)
+        series |= found.series
+        details |= found.details()
+    if "batches" in parts:
+        of_batches = batches.measure(batches.QUICK if quick else batches.FULL, say=say)
+        figures += batches.figures_of(of_batches)
+        series |= of_batches.series()
+        details["batches"] = {"rates": of_batches.rates}
+    return figures, series, details
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.load import Endpoint
-from evalctl import bootstrap, tether, valkey
+from evalctl import bootstrap, coordinator, tether, valkey
 from evalctl.settings import Settings, child_environment
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def environment_root() -> Path:
 
 
 @contextmanager
-def cluster(**extra: str) -> Iterator[Cluster]:
+def cluster(*, coordinators: int = 0, **extra: str) -> Iterator[Cluster]:
     """Start a cluster with `extra` variables, wait until it is ready, stop it. Raises ClusterFailed."""
     endpoint = Endpoint(host=HOST, port=_free_port(), token=secrets.token_urlsafe(16))
     with ExitStack() as stack:
@@ -69,6 +69,7 @@ def cluster(**extra: str) -> Iterator[Cluster]:
             **extra,
         )
         commands = {"valkey": list(redis.argv), "worker": _module("worker"), "api": _module("api")}
+        commands |= {f"coordinator-{n}": [sys.executable, *coordinator.COMMAND] for n in range(coordinators)}
         started = {
             name: stack.enter_context(_process(name, command, variables, state))
             for name, command in commands.items()

@@ -38,6 +38,9 @@ OPEN_P99 = "open loop, half the best rate, p99"
 OPEN_FAILURES = "open loop, failures"
 SCIENCE = "import numpy, sympy p50, vs cold"
 FAILURES = "closed loops, failures"
+BATCH_RATE = "batch, vs best closed loop of evals"
+UNDER_BATCH = "evals at 5/s under a batch, p99"
+UNDER_BATCH_FAILURES = "evals at 5/s under a batch, failures"
 
 TARGETS = {
     LATENCY: Target(at_most=0.25, aim=0.12),
@@ -46,6 +49,9 @@ TARGETS = {
     OPEN_FAILURES: Target(at_most=0),
     SCIENCE: Target(at_most=0.1),
     FAILURES: Target(at_most=0),
+    BATCH_RATE: Target(at_least=0.9, aim=1.2),
+    UNDER_BATCH: Target(at_most=100),  # ms
+    UNDER_BATCH_FAILURES: Target(at_most=0),
 }
 
 

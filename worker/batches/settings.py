@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveInt, SecretStr
+from pydantic import PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from jobs.connect import split_urls
 
 
 class CoordinatorSettings(BaseSettings):
@@ -12,8 +14,14 @@ class CoordinatorSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="EVAL_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    """Where the lanes, the batches and RQ's queue are. Secret, because it may hold a password."""
+    """Where the lanes, the batches and (on the first) RQ's queue are. Secret, because it may hold a password."""
     batch_store: SecretStr | None = None
     """fsspec URL that batches are spilled to; none: they stay in Redis."""
     result_ttl_s: PositiveInt = 3600
     """How long the results of a batch are kept after its end."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_schemes(cls, url: SecretStr) -> SecretStr:
+        split_urls(url.get_secret_value())
+        return url

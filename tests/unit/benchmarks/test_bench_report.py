@@ -6,7 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from benchmarks import report, targets
+from benchmarks import batches, report, targets
+from benchmarks.batches import Batches
 from benchmarks.bench import figures_of
 from benchmarks.measure import CONCURRENT, FULL, PARALLEL, Measurement
 from benchmarks.memory import Census, ZygoteMemory
@@ -14,6 +15,9 @@ from benchmarks.samples import Run, Sample
 from benchmarks.targets import Judgement
 
 MIB = 1 << 20
+
+OF_BATCHES = {targets.BATCH_RATE, targets.UNDER_BATCH, targets.UNDER_BATCH_FAILURES}
+OF_EVALS = targets.TARGETS.keys() - OF_BATCHES
 
 
 def run_of(latency_s, *, rate):
@@ -40,7 +44,7 @@ def found():
 def test_every_target_is_judged_by_a_figure(found):
     figures = {f.name: f for f in figures_of(found)}
 
-    assert {n for n, f in figures.items() if f.judgement is not Judgement.STATED} == set(targets.TARGETS)
+    assert {n for n, f in figures.items() if f.judgement is not Judgement.STATED} == OF_EVALS
     assert figures[targets.LATENCY].ratio == pytest.approx(0.1)
     assert figures[targets.THROUGHPUT].ratio == pytest.approx(400 / 44)
     assert figures["idle cell bare, PSS"].value == 2
@@ -72,4 +76,13 @@ def test_a_stored_bench_reads_back_with_machine_rounds_and_errors(found, tmp_pat
     assert stored["machine"]["cores"] >= 1
     assert stored["series"]["eval 1"]["errors"] == 0
     assert stored["series"]["eval 1"]["round_p50_s"] == [0.002, 0.002]
-    assert {f["name"] for f in stored["figures"]} >= set(targets.TARGETS)
+    assert {f["name"] for f in stored["figures"]} >= OF_EVALS
+
+
+def test_a_batch_is_judged_by_its_rate_and_by_what_others_feel_of_it():
+    run = Run(samples=[Sample(0.01, 200, "ok")] * 100, elapsed_s=1.0)
+    found = Batches(rates=[110, 130], closed={16: [run], 64: [run]}, under=run, largest=1000)
+    figures = {f.name: f for f in batches.figures_of(found)}
+
+    assert {n for n, f in figures.items() if f.judgement is Judgement.PASS} == OF_BATCHES
+    assert figures[targets.BATCH_RATE].ratio == 1.2

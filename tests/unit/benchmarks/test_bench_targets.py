@@ -37,4 +37,7 @@ def test_the_contract_figures_are_the_targets():
         targets.OPEN_FAILURES: "≤ 0",
         targets.SCIENCE: "≤ 0.1",
         targets.FAILURES: "≤ 0",
+        targets.BATCH_RATE: "≥ 0.9 (aim 1.2)",
+        targets.UNDER_BATCH: "≤ 100",
+        targets.UNDER_BATCH_FAILURES: "≤ 0",
     }
