@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.config import CellLimits
 from sandbox.environment import (
-    FILENAME,
     Environment,
     Kind,
-    Tier,
     kind_of,
     tiers_for,
     tiers_with,
 )
+from sandbox.presets import EXEC_TIERS, PRESETS
 from sandbox.toml_lines import line_of
 
 if TYPE_CHECKING:
@@ -145,7 +144,23 @@ def environment_of(name: str, table: Any, base: Environment, *, images: Path, fo
         faults.append(("directory", "directory: the image is the root already; say one of the two"))
     if faults:
         raise _Wrong(faults)
+    if "preset" in table:
+        base = _with_preset(base, PRESETS[table["preset"]])
     return _with_command(_with_root(base, table, images, folder), table)
+
+
+def _with_preset(base: Environment, preset: Environment) -> Environment:
+    """`base` with the file, the commands and the limits of a language."""
+    return replace(
+        base,
+        filename=preset.filename,
+        command=preset.command,
+        compile=preset.compile,
+        binary=preset.binary,
+        trial=preset.trial,
+        kind=preset.kind,
+        limits=preset.limits,
+    )
 
 
 def _with_root(base: Environment, table: Mapping[str, Any], images: Path, folder: Path) -> Environment:
@@ -184,20 +199,38 @@ def _with_root(base: Environment, table: Mapping[str, Any], images: Path, folder
 def _with_command(base: Environment, table: Mapping[str, Any]) -> Environment:
     """`base` with the program's file and run command, and the kind and tiers that follow from them."""
     filename = table.get("filename", base.filename)
-    command = tuple(words_of(table["command"])) if "command" in table else base.command
-    if filename != FILENAME and "command" not in table:
-        command = tuple(filename if word == base.filename else word for word in base.command)
-    if filename not in command:
-        raise _Wrong([("command", f"command: does not name the file {filename}, so no program would ever run")])
+
+    def words(key: str, inherited: tuple[str, ...]) -> tuple[str, ...]:
+        if key in table:
+            return tuple(words_of(table[key]))
+        return tuple(filename if word == base.filename else word for word in inherited)
+
+    command, compiling = words("command", base.command), words("compile", base.compile)
+    binary, reader = table.get("binary", base.binary), "compile" if compiling else "command"
+    if bool(compiling) != bool(binary):
+        raise _Wrong([("compile", "compile: and binary, the file that it makes, belong together")])
+    if filename not in (compiling or command):
+        raise _Wrong([(reader, f"{reader}: does not name the file {filename}, so no program would ever run")])
+    if compiling and f"./{binary}" not in command:
+        raise _Wrong([("command", f"command: does not name ./{binary}, which the compile command makes")])
     kind = Kind(table["kind"]) if "kind" in table else kind_of(command, filename)
     if kind is Kind.PYTHON and kind_of(command, filename) is not Kind.PYTHON:
         raise _Wrong([("kind", f"kind: `{' '.join(command)}` is not Python, its options and {filename}: say exec")])
     tiers = base.tiers
     if kind is Kind.EXEC:
-        tiers = (Tier(name="exec", preload=()),)
+        tiers = EXEC_TIERS
     elif "preload" in table:
         tiers = (*tiers, *tiers_with(table["preload"])[2:])
-    return replace(base, filename=filename, command=command, kind=kind, tiers=tiers)
+    return replace(
+        base,
+        filename=filename,
+        command=command,
+        compile=compiling,
+        binary=binary,
+        trial=table.get("trial", base.trial if "preset" in table else ""),
+        kind=kind,
+        tiers=tiers,
+    )
 
 
 def words_of(command: str | list[str]) -> list[str]:
@@ -267,8 +300,12 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "image": _text(_DIGEST, "must be the digest of an image: 64 hexadecimal digits (evalctl image list)"),
     "directory": _text(_ANY, "must be the path of an unpacked root"),
     "packages": _text(_ANY, "must be the path of a virtual environment"),
+    "preset": _text(re.compile("|".join(PRESETS)), f"must be one of {', '.join(PRESETS)}"),
     "filename": _text(_FILENAME, "must be the plain name of a file, such as main.py"),
     "command": _command,
+    "compile": _command,
+    "binary": _text(_FILENAME, "must be the plain name of a file, such as main"),
+    "trial": _text(re.compile(r"[^\0]+"), "must be a program that prints ok"),
     "kind": _text(re.compile("python|exec"), 'must be "python" or "exec"'),
     "workdir": _workdir,
     "env": _env,

@@ -34,11 +34,17 @@ _LAST_LEASE_S = 2.0
 
 def read(settings: WorkerSettings) -> dict[str, Environment]:
     """Environments as file and variables have them now, `default` first. Raises EnvironmentsError."""
-    root = settings.environment_root
+    # What a link leads to is another environment when it leads elsewhere (evalctl packages).
+    root = settings.environment_root and settings.environment_root.resolve()
     default = default_environment(root) if root else bare_environment()
     found = load(settings.environments_path, settings.images_dir, default)
     own = {"filename": settings.filename, "command": settings.run_command, "env": settings.env}
     return {**found, DEFAULT: with_variables(found[DEFAULT], **own)}
+
+
+def watched(settings: WorkerSettings) -> list[Path]:
+    """What `read` depends on: the file, and the link to the packages of the default environment."""
+    return [settings.environments_path, *([settings.environment_root] if settings.environment_root else [])]
 
 
 class Environments:
@@ -82,13 +88,15 @@ class Environments:
             for tier, pool in sandbox.pools.items():
                 yield name, tier, pool
 
-    async def follow(self, file: Path, hurry: asyncio.Event, serve: Callable[[Collection[str]], None]) -> None:
-        """Take over what changes in the file, for ever; `hurry` has it read now. `serve` hears of every change."""
-        seen = _version(file)
+    async def follow(
+        self, files: Collection[Path], hurry: asyncio.Event, serve: Callable[[Collection[str]], None]
+    ) -> None:
+        """Take over what changes in the files, for ever; `hurry` has them read now. `serve` hears of every change."""
+        seen = list(map(_version, files))
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), _LOOK_S)
-            if (now := _version(file)) != seen or hurry.is_set():
+            if (now := list(map(_version, files))) != seen or hurry.is_set():
                 hurry.clear()
                 seen = now
                 await self.reload(serve)
@@ -173,7 +181,7 @@ def _info(environment: Environment) -> EnvironmentInfo:
 
 
 def _version(file: Path) -> tuple[int, int, int] | None:
-    """Something that changes when the file does."""
+    """Something that changes when the file does, or a link leads elsewhere."""
     try:
         stat = file.stat()
     except OSError:

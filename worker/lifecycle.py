@@ -21,7 +21,7 @@ from jobs.shards import close_all, open_all
 from sandbox import SandboxConfig
 from worker import http, leases
 from worker.consumer import Consumer
-from worker.environments import Environments, read
+from worker.environments import Environments, read, watched
 from worker.folder import own_folder
 from worker.metrics import WorkerMetrics
 from worker.noop import NoopEnvironments
@@ -116,7 +116,7 @@ async def _work(
                 leases.renew(broker, consumer, lease_s=lease_s),
                 leases.reclaim(broker, consumer, lease_s=lease_s),
                 leases.hear_cancellations(broker, consumer),
-                environments.follow(settings.environments_path, told.read_again, broker.serve),
+                environments.follow(watched(settings), told.read_again, broker.serve),
                 door.serve(),
             )
         ]

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import Cluster
 from wheels import wheel
 
 from evalctl import bootstrap
+from evalctl.layers import Layers
 from sandbox.guest import linux
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+IMPORT = "try:\n  import plain; print(plain.VERSION)\nexcept ImportError: print('none')"
 pytestmark = pytest.mark.jail
 
 
@@ -106,6 +111,29 @@ def test_what_cannot_be_is_said_in_a_sentence_and_changes_nothing(packages: Pack
     file = tmp_path / "requirements.txt"
     file.write_text(f"broken==1.0 --hash=sha256:{'0' * 64}\n")
     assert "does not have the hash" in packages.refused("add", "-r", str(file))
+
+
+async def test_workers_follow_under_load_and_lose_no_job(packages: Packages) -> None:
+    layers = Layers(packages.state, packages.base)
+    layers.point(packages.base)
+    with Cluster(layers.pointer) as cluster:
+        await cluster.ready()
+        slow = asyncio.create_task(cluster.eval("import os, time; time.sleep(4); print(len(os.listdir('/opt')))"))
+        adding = asyncio.create_task(asyncio.to_thread(packages.done, "add", "plain==2.0"))
+        answers, switched_at = [], None
+        until = time.monotonic() + 60
+        while switched_at is None or time.monotonic() < switched_at + 1:
+            assert time.monotonic() < until
+            found = await asyncio.gather(*(cluster.eval(IMPORT) for _ in range(4)))
+            answers += [(answer.verdict, answer.stdout) for answer in found]
+            if switched_at is None and answers[-1][1] == "2.0\n":
+                switched_at = time.monotonic()
+        await adding
+
+        assert {verdict for verdict, _ in answers} == {"ok"}
+        assert {stdout for _, stdout in answers} == {"none\n", "2.0\n"}
+        assert (await slow).stdout == "1\n"
+        assert cluster.worker.metric("evalpool_redeliveries_total") == 0
 
 
 def test_an_environment_of_the_operators_own_is_left_alone(packages: Packages) -> None:

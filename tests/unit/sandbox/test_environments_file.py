@@ -153,3 +153,31 @@ def test_variables_say_the_same_of_the_default_environment() -> None:
 def test_a_variable_that_cannot_be_used_is_named(values: dict[str, str], words: str) -> None:
     with pytest.raises(EnvironmentsError, match=words):
         with_variables(Environment(), **values)
+
+
+def test_a_preset_is_a_language_in_one_line_and_the_table_wins(folder: Path) -> None:
+    text = '[node]\npreset = "node"\n[fast]\npreset = "c"\nfilename = "p.c"\nlimits = { processes = 8 }\n'
+    found = read(folder, text)
+
+    assert (found["node"].kind, found["node"].filename) == (Kind.EXEC, "main.js")
+    assert found["node"].command == ("node", "main.js")
+    assert found["node"].limits == CellLimits(processes=64)
+    assert found["fast"].compile == ("gcc", "-O2", "-o", "main", "p.c", "-lm")
+    assert (found["fast"].command, found["fast"].binary) == (("./main",), "main")
+    assert found["fast"].limits == CellLimits(processes=8)
+    assert [found[name].name for name in found] == ["default", "node", "fast"]
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ('preset = "cobol"', "preset: must be one of bash, node, c, cpp"),
+        ('filename = "m.c"\ncompile = "cc m.c"\ncommand = "./a.out"', "compile: and binary"),
+        ('filename = "m.c"\nbinary = "a.out"\ncommand = "./a.out m.c"', "compile: and binary"),
+        ('filename = "m.c"\ncompile = "cc x.c"\nbinary = "a.out"\ncommand = "./a.out"', "compile: does not name"),
+        ('filename = "m.c"\ncompile = "cc m.c"\nbinary = "a.out"\ncommand = "m.c"', "command: does not name ./a.out"),
+    ],
+)
+def test_what_cannot_be_compiled_is_a_fault(folder: Path, table: str, fault: str) -> None:
+    with pytest.raises(EnvironmentsError, match=fault):
+        read(folder, f"[mine]\n{table}\n")
