@@ -4,8 +4,9 @@ A program says `managed: X` for whatever it should not have managed, so that no 
 there, runs next, in the same slots, and looks for what the first one left. After each case a neighbour must run.
 
 expect.toml: `promise`; `status` (an `Ending` or a list of them; default ok), `exit_code`, `signal`,
-`stdout_contains`, `stdout_not_contains`, `files` (names brought back), `machine` (only on such), `modes` (only in such:
-root, ordinary), tables `spec`, `limits` (as `RunSpec` and `Limits`), `after` (`stdout`: all it prints).
+`stdout_contains`, `stdout_not_contains`, `files` (names brought back), `figures` and `display` (how many), `within_s`
+(the run takes no longer), `machine` (only on such), `modes` (only in such: root, ordinary), tables `spec`, `limits` (as
+`RunSpec` and `Limits`), `after` (`stdout`: all it prints).
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 CASES = sorted(path.parent for path in HERE.glob("*/expect.toml"))
 KEYS = {
-    "promise", "status", "exit_code", "signal", "stdout_contains", "stdout_not_contains", "files", "machine", "modes",
-    "spec", "limits", "after",
+    "promise", "status", "exit_code", "signal", "stdout_contains", "stdout_not_contains", "files", "figures", "display",
+    "within_s", "machine", "modes", "spec", "limits", "after",
 }  # fmt: skip
 SLOTS = 2
 
@@ -68,6 +69,10 @@ def judge(report: RunReport, expected: dict[str, Any]) -> list[str]:
     wrong += [f"printed: {text}" for text in expected.get("stdout_not_contains", []) if text in stdout]
     if "files" in expected and sorted(report.files) != sorted(expected["files"]):
         wrong.append(f"files are {sorted(report.files)}")
+    wrong += [f"{key} are {getattr(report, key)}" for key in ("figures", "display")
+              if len(getattr(report, key)) != expected.get(key, len(getattr(report, key)))]  # fmt: skip
+    if report.usage.wall_s > expected.get("within_s", report.usage.wall_s):
+        wrong.append(f"took {report.usage.wall_s:.1f} s")
     return wrong
 
 
@@ -93,5 +98,5 @@ def test_every_case_has_a_promise() -> None:
     """One sentence each: the threat model quotes them."""
     promises = [tomllib.loads((case / "expect.toml").read_text())["promise"] for case in CASES]
 
-    assert len(set(promises)) == len(CASES) >= 40
+    assert len(set(promises)) == len(CASES) >= 120
     assert {case.name for case in CASES} == {path.parent.name for path in HERE.glob("*/program.py")}

@@ -1,0 +1,4 @@
+import os
+
+os.mkdir("asked")
+open("folder", "w").close()
