@@ -9,13 +9,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from evalctl import packages, tether
+from evalctl import batch, packages, tether
 from evalctl.settings import Settings, SettingsError
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Run code in sandboxes."
 )
 app.add_typer(packages.app, name="packages")
+app.add_typer(batch.app, name="batch")
 _BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

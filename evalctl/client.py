@@ -69,7 +69,7 @@ def evaluate(url: str, token: str | None, request: Mapping[str, Any]) -> Generat
 def _events(answer: httpx2.Response) -> Iterator[Output | Restarted | Result]:
     if answer.status_code != httpx2.codes.OK:
         answer.read()
-        raise EvalFailed(_refusal(answer))
+        raise EvalFailed(refusal(answer))
     if not answer.headers.get("content-type", "").startswith(_STREAM):
         answer.read()
         yield Result(_decoded(answer.text), streamed=False)
@@ -110,7 +110,7 @@ def _decoded(text: str) -> Mapping[str, Any]:
     raise EvalFailed("the answer is not an eval's result; is this an Evalpool server?")
 
 
-def _refusal(answer: httpx2.Response) -> str:
+def refusal(answer: httpx2.Response) -> str:
     """One sentence out of a problem document, or out of whatever came."""
     words = _words(answer.text)
     if words:
