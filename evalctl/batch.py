@@ -142,15 +142,16 @@ def _fetch(server: BatchServer, batch_id: str, target: Path, *, as_json: bool) -
 def _interrupted(server: BatchServer, batch_id: str) -> None:
     """Ctrl-C: ask what it meant. Returns if the wait goes on."""
     _say(f"\nthe batch {batch_id} runs on its own")
-    answer = "l"
+    answer = ""
     if sys.stdin.isatty():
+        print("[c]ancel it, [l]eave it running (Enter), or [w]ait on? ", end="", file=sys.stderr, flush=True)
         try:
-            answer = typer.prompt("[c]ancel it, [l]eave it running, or [w]ait on?", default="l", err=True)
-        except (typer.Abort, KeyboardInterrupt):  # once more: no questions then
+            answer = sys.stdin.readline().strip().lower()[:1]
+        except KeyboardInterrupt:  # once more: no questions then
             _say("")
-    if answer[:1].lower() == "w":
+    if answer == "w":
         return
-    if answer[:1].lower() == "c":
+    if answer == "c":
         view = server.cancel(batch_id)
         _say(f"{view['state']}; {view['completed']} of {view['total']} were done")
         raise typer.Exit(ENDED)
