@@ -7,7 +7,7 @@ ARG EVAL_IMAGE=
 FROM ${PYTHON_IMAGE} AS build
 COPY . /opt/evalpool/src
 WORKDIR /opt/evalpool/src
-RUN python3 -m evalctl.bootstrap /opt/evalpool --environment && ln -sfn environments/default-* /opt/evalpool/environment
+RUN python3 -m evalctl.bootstrap /opt/evalpool --environment && ln -sfn /opt/evalpool/environments/default-* /opt/evalpool/environment
 # The file system is read-only where this runs: bytecode that is missing now is made again at every start.
 RUN /opt/evalpool/venv/bin/python -m compileall -q -j 0 /opt/evalpool/venv/lib /opt/evalpool/src
 

@@ -48,10 +48,9 @@ def built(environment_root: Path) -> Iterator[Path]:
         shutil.rmtree(home / "src", ignore_errors=True)
         (home / "src").mkdir()
         dockerfile.context(CHECKOUT, home / "src")
-        installed = home / "environments" / bootstrap.environment_root(home).name
-        installed.parent.mkdir(exist_ok=True)
-        if not installed.exists():
-            installed.symlink_to(environment_root)
+        shutil.rmtree(home / "environments", ignore_errors=True)
+        (home / "environments").mkdir()
+        bootstrap.environment_root(home).symlink_to(environment_root)
         dockerfile.run(stage(WORKER, "build"), home)
         yield home
 
