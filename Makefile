@@ -30,7 +30,7 @@ setup-dev: python
 
 test: setup-dev ## The whole suite, against real Valkey and real nsjail
 	@root=$$(mktemp -d) && trap 'rm -rf "$$root"' EXIT && \
-		PYTEST_DEBUG_TEMPROOT="$$root" "$(BIN)/python" -m pytest -n $(JOBS) --dist loadfile $(PYTEST_ARGS)
+		PYTEST_DEBUG_TEMPROOT="$$root" "$(BIN)/python" -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 chaos: setup-dev ## Random kills under load; EVAL_CHAOS_S seconds, EVAL_CHAOS_SEED repeats a storm; a batch of EVAL_CHAOS_ITEMS
 	@EVAL_CHAOS_S="$${EVAL_CHAOS_S:-180}" EVAL_CHAOS_SEED="$${EVAL_CHAOS_SEED:-$$(date +%s)}" \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -28,6 +29,21 @@ if TYPE_CHECKING:
 
 
 _SHOWN = 1_500
+
+
+# A shell that starts the suite in its background has these ignored, and so would have every process of ours.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+_LONG = frozenset({
+    "test_ordinary_user.py", "test_packages.py", "test_chaos.py", "test_batch_faults.py", "test_privileges.py",
+    "test_cpython.py", "test_up.py", "test_several_redis.py", "test_cgroup2.py",
+})  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest: what starts last must not be what all others wait for."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 class ValkeyServer:
