@@ -127,10 +127,11 @@ def _batch(running: Cluster, items: int) -> float:
     body = _body(items)
     start = time.perf_counter()
     batch = _submit(running, body)
-    lines = sum(piece.count(b'"status":"ok"') for piece in _download(running, batch))
+    lines = sum(piece.count(b"\n") for piece in _download(running, batch))
     took_s = time.perf_counter() - start
-    if lines != items:
-        raise OSError(f"{lines} of {items} items were ok")
+    counts = _view(running, batch)["counts"]
+    if lines != items or counts != {"ok": items}:
+        raise OSError(f"{lines} of {items} results came: {counts}")
     return took_s
 
 

@@ -6,6 +6,8 @@ import asyncio
 import gzip
 import hmac
 import json
+import os
+import re
 import subprocess
 import sys
 import time
@@ -19,8 +21,11 @@ from cluster import Cluster, until
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
+from evalctl import bootstrap
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
 
@@ -122,6 +127,21 @@ async def test_the_same_key_is_the_same_batch(cluster: Cluster) -> None:
     assert first.json()["id"] == again.json()["id"]
     assert [answer.headers.get("idempotent-replayed") for answer in (first, again)] == [None, "true"]
     assert each_once(await calls.results(cluster, first.json()["id"]), 3)
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+async def test_the_documented_lines_work(cluster: Cluster, language: str, tmp_path: Path) -> None:
+    text = (bootstrap.CHECKOUT / "docs" / "batches.md").read_text()
+    shown = re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    assert shown
+    code = shown[1].replace(":8000", f":{cluster.api.port}")
+    command = {"sh": ["sh", "-ec", code], "python": [sys.executable, "-c", code]}[language]
+    env = os.environ | {"TOKEN": cluster.token}
+    ran = await asyncio.to_thread(
+        subprocess.run, command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True
+    )
+
+    assert ran.stdout.count("task-") == 3
 
 
 async def test_cancel_stops_what_runs_within_a_second(cluster: Cluster) -> None:
