@@ -7,6 +7,8 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from api.batches import webhooks
 from api.batches.schemas import BatchHeader, BatchItem, BatchOptions, BatchRequest
 from api.convert import job_of
@@ -107,7 +109,7 @@ class Items:
 
     async def _items(self) -> AsyncIterator[tuple[Place, BatchItem | FieldErrors]]:
         if not self._body.is_lines:
-            for one in await self._document():
+            async for one in self._document():
                 yield one
             return
         first = True
@@ -115,18 +117,21 @@ class Items:
             if first and _is_header(line):
                 self._take(_parsed_header(line, number))
             else:
-                yield Place("", number), _parsed(line, number)
+                place = Place("", number)
+                yield place, _parsed(line, place)
             first = False
 
-    async def _document(self) -> list[tuple[Place, BatchItem | FieldErrors]]:
+    async def _document(self) -> AsyncIterator[tuple[Place, BatchItem | FieldErrors]]:
         bound_bytes, whole = self._settings.max_body_bytes, bytearray()
         async for piece in self._body.pieces():
             whole += piece
             if len(whole) > bound_bytes:
                 raise TooLarge(field="body", bound_bytes=bound_bytes)
-        request = parse(BatchRequest, bytes(whole))
-        self._take(request)
-        return [(Place(f"items.{index}", None), item) for index, item in enumerate(request.items)]
+        split = _split(bytes(whole))
+        self._take(split.options)
+        for index, item in enumerate(split.items):
+            place = Place(f"items.{index}", None)
+            yield place, _parsed(bytes(item), place)
 
     def _take(self, options: BatchOptions) -> None:
         self.options = options
@@ -154,11 +159,34 @@ def _parsed_header(line: bytes, number: int) -> BatchOptions:
         raise InvalidRequest([one._replace(line=number) for one in error.errors]) from None
 
 
-def _parsed(line: bytes, number: int) -> BatchItem | FieldErrors:
+def _parsed(data: bytes, place: Place) -> BatchItem | FieldErrors:
     try:
-        return parse(BatchItem, line)
+        return parse(BatchItem, data)
     except InvalidRequest as error:
-        return FieldErrors([one._replace(line=number) for one in error.errors])
+        return FieldErrors([place.error(one.field, one.message) for one in error.errors])
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    """A document, its items unread: to read all of them at once would hold up whoever waits for an eval."""
+
+    items: list[msgspec.Raw]
+    defaults: msgspec.Raw = msgspec.Raw(b"{}")
+    metadata: msgspec.Raw = msgspec.Raw(b"{}")
+    webhook: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def options(self) -> BatchOptions:
+        """All of it but the items. Raises InvalidRequest."""
+        parts = (self.defaults, self.metadata, self.webhook)
+        return parse(BatchOptions, b'{"defaults": %b, "metadata": %b, "webhook": %b}' % tuple(map(bytes, parts)))
+
+
+def _split(data: bytes) -> _Document:
+    try:
+        return msgspec.json.decode(data, type=_Document)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        parse(BatchRequest, data)  # which says what is wrong, and where
+        raise InvalidRequest([FieldError("body", "is not valid")]) from None
 
 
 def _metadata_faults(metadata: dict[str, str]) -> Iterator[FieldError]:

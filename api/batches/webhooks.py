@@ -10,7 +10,9 @@ import asyncio
 import hmac
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -37,6 +39,7 @@ FIRST_PAUSE_S, MOST_PAUSE_S = 1.0, 60.0
 _PUT_OFF_S = 30.0
 """Longer than an attempt: nobody else makes it meanwhile, and it is made again if we die under it."""
 _AT_ONCE = 16
+_LOOKUPS = 4
 _NAT64, _LOCAL_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")
 _PORTS = {"http": 80, "https": 443}
 
@@ -88,6 +91,8 @@ class Webhooks:
         self._desk, self._settings = desk, settings
         self._agenda = desk.owners.webhooks
         self._sending: set[asyncio.Task[None]] = set()
+        # Of their own: a name that is slow to look up must not hold up whatever else runs in threads.
+        self._lookups = ThreadPoolExecutor(_LOOKUPS, "webhook")
 
     async def keep(self) -> None:
         """Deliver what is due, for ever."""
@@ -160,7 +165,8 @@ class Webhooks:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
         except OSError:
             raise Refused("the name is not known") from None
         addresses = [str(address[0]) for *_, address in found]

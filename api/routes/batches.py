@@ -246,9 +246,14 @@ class Batches:
         follower = lines.Follower(self._store(batch_id), batch_id, Results(self._store(batch_id), batch_id))
         told, told_at = b"", 0.0
         async for piece in follower.pieces(cursor, follow=True, receive=receive):
-            yield b"".join(map(_item_event, piece)) or streaming.KEEP_ALIVE
-            if time.monotonic() - told_at < PROGRESS_S:
+            if piece:
+                yield b"".join(map(_item_event, piece))
+            silent_s = time.monotonic() - told_at
+            if silent_s < PROGRESS_S:
                 continue
+            if silent_s > streaming.KEEP_ALIVE_S and told:
+                told_at = time.monotonic()
+                yield streaming.KEEP_ALIVE
             batch = await self._store(batch_id).get(batch_id)
             if batch and (view := shown(view_of(batch, now=batch.finished_at or time.time()))) != told:
                 told, told_at = view, time.monotonic()

@@ -86,6 +86,16 @@ class Work:
         known = BatchState(state.decode()) if state else BatchState.CANCELLED  # expired under us: nothing is left to do
         return Progress(state=known, ours=fence == self._fence.encode(), completed=int(completed or 0))
 
+    async def count_failure(self) -> int:
+        """Note that a turn failed; gives how many did since an item was completed."""
+        completed = (await self.progress()).completed
+        with redis_errors():
+            return int(await self._redis.hincrby(self._names.batch, f"failures:{completed}", 1))
+
+    async def give_up(self, message: str) -> None:
+        """End the batch as failed, if it is ours. The message is for the caller."""
+        await self._store.end(self.id, BatchState.FAILED, message, fence=self._fence)
+
     async def submitted(self) -> bytes:
         """Bitmap of the items that are on a lane or done, highest bit first."""
         with redis_errors():

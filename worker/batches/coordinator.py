@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from rq import Retry, get_current_job
@@ -29,6 +30,8 @@ from worker.batches.source import Source
 from worker.batches.window import Window
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from jobs.batches.work import Work
     from jobs.broker import Submitter
 
@@ -39,6 +42,7 @@ _LOOK_S = 1.0
 _LOST_AFTER_S = 10.0
 _PATIENCE_S = 60.0
 _KEPT_UNPACKED = 256
+_FAILURES, _AFTER_FAILURE_S = 10, 1.0
 _REFILL_S = 0.1  # of completions, before the window is filled again
 
 
@@ -55,10 +59,25 @@ async def coordinate(batch_id: str) -> str | Retry:
         if not isinstance(taken, work.Work):
             return str(taken or "expired")
         turn = Turn(taken, submitter_of(opened, broker), carrier, worker=_own_worker())
-        return await turn.run() or Retry(max=ANY_NUMBER)
+        async with _patience(taken):
+            return await turn.run() or Retry(max=ANY_NUMBER)
     finally:
         carrier.close()
         await close_all(opened)
+
+
+@asynccontextmanager
+async def _patience(work: Work) -> AsyncIterator[None]:
+    """Let an error out, for RQ to try again, but not at once, and not for ever without anything done between."""
+    try:
+        yield
+    except Exception as error:
+        log.exception("turn failed", extra={"event": "batch_turn_failed", "batch": work.id})
+        failures = await work.count_failure()
+        if failures >= _FAILURES:
+            await work.give_up(f"given up after {failures} failures in a row: {type(error).__name__}")
+        await asyncio.sleep(_AFTER_FAILURE_S)
+        raise
 
 
 def _own_worker() -> str:

@@ -86,12 +86,11 @@ async def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch):
     """A name that leads elsewhere at the second look (rebinding) is not looked up a second time."""
     looked_up: list[str] = []
 
-    async def getaddrinfo(host: str, port: int, **_: object) -> list[Any]:
+    def getaddrinfo(host: str, port: int, **_: object) -> list[Any]:
         looked_up.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", port)), (2, 1, 6, "", ("8.8.8.8", port))]
 
-    loop = SimpleNamespace(getaddrinfo=getaddrinfo)
-    monkeypatch.setattr(webhooks.asyncio, "get_running_loop", lambda: loop)
+    monkeypatch.setattr(webhooks.socket, "getaddrinfo", getaddrinfo)
     target = await Webhooks(DESK, WITH_SECRET)._target("https://example.org/x")
 
     assert (target.address, target.host, target.port) == ("8.8.8.8", "example.org", 443)
