@@ -1,0 +1,2 @@
+echo "$0" "$#" "$@"
+for argument; do printf '[%s]' "$argument"; done

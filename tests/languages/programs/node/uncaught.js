@@ -1,0 +1,3 @@
+console.log('before');
+function fails() { throw new TypeError('mine'); }
+fails();
