@@ -26,3 +26,12 @@ async def mortal() -> AsyncIterator[Cluster]:
     with Cluster(None) as opened:
         await opened.ready()
         yield opened
+
+
+@pytest_asyncio.fixture(scope="session")
+async def served() -> AsyncIterator[Cluster]:
+    """With a coordinator of batches, for tests of the command line that leave it as they found it."""
+    with Cluster(None) as opened:
+        opened.start_coordinator()
+        await opened.ready()
+        yield opened

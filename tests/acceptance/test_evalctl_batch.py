@@ -14,24 +14,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import pytest_asyncio
-from cluster import Cluster
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from cluster import Cluster
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
 KINDS = {"ok": "print(1)", "error": "1 / 0", "killed": "import os; os.kill(os.getpid(), 11)"}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def served() -> AsyncIterator[Cluster]:
-    """A cluster with a coordinator of batches."""
-    with Cluster(None) as opened:
-        opened.start_coordinator()
-        await opened.ready()
-        yield opened
 
 
 def items(path: Path, *codes: str) -> Path:
