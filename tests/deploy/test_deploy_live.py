@@ -12,7 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 import yaml
-from cluster import Cluster
+from cluster import Cluster, post
 from scraper import Prometheus
 from validators import DEPLOY
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from validators import Tools
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(90)]
-LOAD_S = 6.0
+LOAD_S = 5.0
 PROGRAMS = ["print(1)", "import time; time.sleep(0.05)", "1 / 0", "import json; print(json)"]
 
 
@@ -52,13 +52,14 @@ async def scraped(
 
 
 async def use(pool: Cluster) -> None:
-    """A few evals at a time, a batch, and a request that is refused."""
-    batch = {"items": [{"custom_id": str(number), "code": "print(1)"} for number in range(50)]}
+    """A few evals at a time, a batch, and a request that is refused; and again."""
+    batch = {"items": [{"custom_id": str(number), "code": "print(1)"} for number in range(10)]}
     async with pool.client() as http:
         while True:
             await http.post("/v1/eval", json={"no": "code"})
             await http.post("/v1/batches", json=batch)
-            await pool.evals(*PROGRAMS * 8, at_once=6)
+            await asyncio.gather(*(post(http, program) for program in PROGRAMS * 2))
+            await asyncio.sleep(0.3)
 
 
 def panels() -> list[tuple[str, str]]:
