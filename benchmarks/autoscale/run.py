@@ -1,0 +1,131 @@
+"""One run: Prometheus scrapes the cluster, the ScaledObject's queries are put to it, the HPA's algorithm decides,
+workers are started and stopped, while a load that waits for nobody comes and goes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from benchmarks.autoscale.hpa import Autoscaler, Reading
+from benchmarks.autoscale.prometheus import prometheus
+from benchmarks.autoscale.replicas import Replicas
+from benchmarks.autoscale.story import Moment, arrivals
+from benchmarks.cluster import fleet
+from benchmarks.load import Program, closed_loop, open_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.autoscale.manifest import Scaling
+    from benchmarks.autoscale.prometheus import Prometheus
+    from benchmarks.autoscale.story import Phase
+    from benchmarks.load import Endpoint
+    from benchmarks.samples import Run
+
+SYNC_S, SCRAPE_S = 15.0, 5.0
+"""How often the HPA decides (the controller manager's default), and Prometheus scrapes (deploy/kubernetes)."""
+_TICK_S = 0.1
+CONNECTIONS = 400
+"""Enough for what waits while the first workers are too few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What is run, and how fast its time passes."""
+
+    scaling: Scaling
+    phases: Sequence[Phase]
+    factor: float
+    """The autoscaler's seconds per second: its periods, windows and ranges are divided by this."""
+    program: Program
+    slots: int
+    kill_at_s: float
+    """When a worker is killed with SIGKILL."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What happened."""
+
+    offsets_s: Sequence[float]
+    run: Run
+    moments: list[Moment]
+    drained: int
+    killed: int
+
+
+@dataclass
+class _Control:
+    """The autoscaler and the Deployment, in a thread beside the load."""
+
+    setup: Setup
+    monitoring: Prometheus
+    replicas: Replicas
+    moments: list[Moment] = field(default_factory=list)
+    killed: int = 0
+    failed: Exception | None = None
+    over: Event = field(default_factory=Event)
+
+    def run(self) -> None:
+        try:
+            self._run()
+        except Exception as error:  # noqa: BLE001 (told by whoever joins the thread)
+            self.failed = error
+
+    def _run(self) -> None:
+        scaling = self.setup.scaling.compressed(self.setup.factor)
+        scaler, began, decide_at = Autoscaler(scaling.behaviour), time.monotonic(), 0.0
+        while not self.over.wait(_TICK_S):
+            now_s = time.monotonic() - began
+            if not self.killed and now_s >= self.setup.kill_at_s:
+                self.replicas.kill_one()
+                self.killed += 1
+            if now_s >= decide_at:
+                decide_at += SYNC_S / self.setup.factor
+                values = {one.name: self.monitoring.value(one.query) for one in scaling.triggers}
+                readings = [Reading(value=values[one.name], target=one.threshold) for one in scaling.triggers]
+                self.replicas.wanted = scaler.decide(now_s, self.replicas.wanted, readings)
+                self.moments.append(
+                    Moment(
+                        at_s=now_s, readings=values, wanted=self.replicas.wanted, ready=self.replicas.ready
+                    )
+                )
+            self.replicas.reconcile()
+
+
+def run(setup: Setup, *, say: Callable[[str], None]) -> Outcome:
+    """Do it. Raises ClusterFailed, DebsError, OSError."""
+    with fleet(EVAL_SLOTS=str(setup.slots), EVAL_STARTS=str(max(4, setup.slots))) as running:
+        say("starting Valkey, the API and the least number of workers")
+        running.start_redis()
+        running.start_api()
+        for _ in range(setup.scaling.behaviour.least):
+            running.start_worker()
+        running.wait_until_ready()
+        uvloop.run(closed_loop(running.endpoints[0], setup.program, concurrency=4, requests=40))
+        every_s = SCRAPE_S / setup.factor
+        with prometheus(running.state / "prometheus", scrape_every_s=every_s) as monitoring:
+            replicas = Replicas(running, monitoring, wanted=setup.scaling.behaviour.least)
+            replicas.reconcile()
+            time.sleep(6 * every_s)  # a rate needs two scrapes
+            return _under_load(setup, running.endpoints[0], _Control(setup, monitoring, replicas), say)
+
+
+def _under_load(setup: Setup, endpoint: Endpoint, control: _Control, say: Callable[[str], None]) -> Outcome:
+    offsets_s = arrivals(setup.phases)
+    say(f"{len(offsets_s)} evals in {offsets_s[-1]:.0f} s")
+    thread = Thread(target=control.run, name="autoscaler")
+    thread.start()
+    try:
+        load = open_loop(endpoint, setup.program, offsets_s=offsets_s, connections=CONNECTIONS)
+        result = uvloop.run(load)
+    finally:
+        control.over.set()
+        thread.join()
+    if control.failed is not None:
+        raise control.failed
+    return Outcome(offsets_s, result, control.moments, control.replicas.drained, control.killed)

@@ -1,0 +1,78 @@
+"""Draws. Matplotlib is in the environment that programs run in, so that its interpreter draws and we need none.
+
+`draw(name, data, folder)` writes `folder/name.json` and, by running this very file there, `folder/name.png`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def draw(name: str, data: dict[str, Any], folder: Path) -> Path:
+    """Path of the picture. Raises OSError, CalledProcessError."""
+    from benchmarks.cluster import environment_root  # noqa: PLC0415 (not there when this file is the program)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    source, picture = folder / f"{name}.json", folder / f"{name}.png"
+    source.write_text(json.dumps(data, indent=1) + "\n")
+    python = environment_root() / "bin" / "python3"
+    command = [python, "-I", Path(__file__).resolve(), name, source, picture]
+    subprocess.run([str(part) for part in command], check=True, env={"MPLCONFIGDIR": str(folder)})
+    (folder / "fontlist-v390.json").unlink(missing_ok=True)
+    return picture
+
+
+def autoscale(plt: Any, data: dict[str, Any]) -> Any:
+    """Load, replicas and latency over one time axis."""
+    figure, (load, count, latency) = plt.subplots(
+        3, 1, figsize=(9, 8), sharex=True, height_ratios=(1, 1.2, 1.6), constrained_layout=True
+    )
+    every, moments = data["seconds"], data["moments"]
+    at = [one["at_s"] for one in every]
+    load.plot(at, [one["offered"] for one in every], color="tab:gray")
+    load.set_ylabel("offered, per second")
+    load.set_ylim(bottom=0)
+    times = [one["at_s"] for one in moments]
+    count.step(times, [one["wanted"] for one in moments], where="post", label="wanted by the HPA", color="tab:blue")
+    count.step(
+        times, [one["ready"] for one in moments], where="post", label="ready", color="tab:green", linestyle="--"
+    )
+    count.set_ylabel("workers")
+    count.set_ylim(bottom=0)
+    count.legend(loc="upper right")
+    latency.plot(at, [one["p99_ms"] for one in every], label="p99 of each second", color="tab:red", linewidth=1)
+    latency.plot(at, [one["p50_ms"] for one in every], label="p50 of each second", color="tab:blue")
+    latency.axhline(100, color="black", linewidth=1, linestyle=":", label="target, 100 ms")
+    latency.set_yscale("log")
+    latency.set_ylabel("latency, ms")
+    latency.set_xlabel(f"seconds (the autoscaler's time passes {data['factor']:g} times as fast)")
+    latency.legend(loc="upper right")
+    for one in (load, count, latency):
+        one.grid(alpha=0.3)
+        one.axvline(data["killed_at_s"], color="tab:orange", linewidth=1)
+    count.annotate("kill -9 of a worker", (data["killed_at_s"], 0.5), color="tab:orange", ha="right")
+    load.set_title("The ScaledObject's queries on a real Prometheus, the HPA's algorithm, real workers")
+    return figure
+
+
+DRAWN = {"autoscale": autoscale}
+
+
+def main() -> None:
+    """In the environment: name, JSON file, PNG file."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    name, source, picture = sys.argv[1:]
+    figure = DRAWN[name](plt, json.loads(Path(source).read_text()))
+    figure.savefig(picture, dpi=90)
+
+
+if __name__ == "__main__":
+    main()
