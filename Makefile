@@ -16,7 +16,7 @@ export EVAL_STATE_DIR := $(STATE)
 export PYTHONPYCACHEPREFIX := $(STATE)/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/cache/hypothesis
 
-.PHONY: up setup setup-dev test chaos lint type bench doctor clean python
+.PHONY: up setup setup-dev test chaos lint type bench autoscale-demo doctor clean python
 
 up: python ## Install what is missing, start Redis, a worker and the API, check, and stay until Ctrl-C
 	@exec $(BOOTSTRAP) --die-with-parent $$PPID
@@ -46,6 +46,9 @@ type: setup-dev ## mypy, strict
 
 bench: setup-dev ## Print a table and write benchmarks/results/*.json
 	@exec "$(BIN)/evalctl" bench
+
+autoscale-demo: setup-dev ## Load comes and goes, workers follow: a table, and a plot in the state folder (4 minutes)
+	@exec "$(BIN)/python" -m benchmarks.autoscale
 
 doctor: setup ## Which walls stand on this machine, and the command that mends each
 	@exec "$(BIN)/evalctl" doctor

@@ -90,8 +90,8 @@ class Fleet:
         self.redis_urls.append(server.url)
         return self._start("valkey", list(server.argv), 0)
 
-    def start_worker(self, **extra: str) -> Child:
-        port = free_port()
+    def start_worker(self, *, port: int = 0, **extra: str) -> Child:
+        port = port or free_port()
         return self._start("worker", _module("worker"), port, EVAL_METRICS_PORT=str(port), **extra)
 
     def start_api(self, **extra: str) -> Child:
@@ -183,7 +183,7 @@ def fleet(**variables: str) -> Iterator[Fleet]:
 
 @contextmanager
 def cluster(*, coordinators: int = 0, **variables: str) -> Iterator[Cluster]:
-    """Start one of each, and coordinators of batches, with these variables, wait until all are ready, stop them. Raises ClusterFailed."""
+    """Start one of each, and coordinators of batches, wait until all are ready, stop them. Raises ClusterFailed."""
     with fleet(EVAL_ENVIRONMENT_ROOT=str(environment_root()), **variables) as running:
         running.start_redis()
         worker, api = running.start_worker(), running.start_api()

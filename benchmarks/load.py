@@ -44,12 +44,17 @@ class Program:
     stdout: str | None
 
 
+class _Timing(msgspec.Struct):
+    run_ms: float = 0.0
+
+
 class _Answer(msgspec.Struct):
     """The fields of an eval response that are looked at."""
 
     status: str = "unreadable"
     stdout: str = ""
     warm: bool = False
+    timing: _Timing = msgspec.field(default_factory=_Timing)
 
 
 _decode = msgspec.json.Decoder(_Answer).decode
@@ -79,19 +84,20 @@ class Caller:
             self._connection.close()
             return Sample(perf_counter() - intended, 0, type(error).__name__, late_s=sent - intended)
         latency_s = perf_counter() - intended
-        verdict, warm = self._judge(code, body)
-        return Sample(latency_s, code, verdict, warm, sent - intended)
+        answer = self._judge(code, body)
+        run_s = answer.timing.run_ms / 1000
+        return Sample(latency_s, code, answer.status, answer.warm, sent - intended, run_s)
 
-    def _judge(self, code: int, body: bytes) -> tuple[str, bool]:
+    def _judge(self, code: int, body: bytes) -> _Answer:
         if code != 200:
-            return f"http_{code}", False
+            return _Answer(status=f"http_{code}")
         try:
             answer = _decode(body)
         except msgspec.DecodeError:
-            return "unreadable", False
+            return _Answer()
         if answer.status == "ok" and self._stdout not in {None, answer.stdout}:
-            return "wrong_output", answer.warm
-        return answer.status, answer.warm
+            answer.status = "wrong_output"
+        return answer
 
 
 def encode_request(endpoint: Endpoint, program: Program) -> bytes:

@@ -23,6 +23,8 @@ class Sample(NamedTuple):
     warm: bool = False
     late_s: float = 0.0
     """How long after the intended start the request left."""
+    run_s: float = 0.0
+    """Lease to result, as the answer says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

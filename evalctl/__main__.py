@@ -117,9 +117,10 @@ def coordinator_command() -> None:
 
 @app.command("bench", context_settings=_PASS_ON)
 def bench_command(context: typer.Context) -> None:
-    """Measure, and print a table (options: see `evalctl bench --help`)."""
+    """Measure, and print a table (`bench scaling`: the scaling curve; options: see `evalctl bench --help`)."""
     os.chdir(_BENCHMARKS.parent)
-    _become("-m", "benchmarks.bench", *context.args)
+    module, *options = ["scaling", *context.args[1:]] if context.args[:1] == ["scaling"] else ["bench", *context.args]
+    _become("-m", f"benchmarks.{module}", *options)
 
 
 def _program(words: list[str], code: str | None) -> dict[str, object]:

@@ -32,19 +32,19 @@ if TYPE_CHECKING:
     from benchmarks.autoscale.story import Row
 
 MANIFEST = CHECKOUT / "deploy/kubernetes/overlays/production/scaledobject-worker.yaml"
-FACTOR, SLOTS, NAP_S = 6.0, 2, 0.04
+FACTOR, SLOTS, NAP_S, MOST = 8.0, 4, 0.05, 10
 LOW, HIGH = 20, 200
 PROGRAM = Program(code=f"import time\ntime.sleep({NAP_S})\nprint('awake')", stdout="awake\n")
 PHASES = (
-    Phase(name="quiet", start=LOW, end=LOW, duration_s=15),
-    Phase(name="climb", start=LOW, end=HIGH, duration_s=20),
-    Phase(name="peak, catching up", start=HIGH, end=HIGH, duration_s=20),
+    Phase(name="quiet", start=LOW, end=LOW, duration_s=10),
+    Phase(name="climb", start=LOW, end=HIGH, duration_s=40),
+    Phase(name="peak, catching up", start=HIGH, end=HIGH, duration_s=15),
     Phase(name="peak, caught up", start=HIGH, end=HIGH, duration_s=20),
     Phase(name="peak, one killed", start=HIGH, end=HIGH, duration_s=15),
-    Phase(name="fall", start=HIGH, end=LOW, duration_s=5),
-    Phase(name="quiet again", start=LOW, end=LOW, duration_s=110),
+    Phase(name="fall", start=HIGH, end=LOW, duration_s=10),
+    Phase(name="quiet again", start=LOW, end=LOW, duration_s=90),
 )
-KILL_AT_S = 77.0
+KILL_AT_S = 87.0
 CAUGHT_UP = PHASES[3].name
 
 
@@ -77,14 +77,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Settings.from_env().state_dir / "autoscale", help="folder")
     options = parser.parse_args(arguments)
     console = Console(width=max(Console().width, 110))
-    scaling = manifest.read(MANIFEST)
+    scaling = manifest.read(MANIFEST).at_most(MOST)
     setup = Setup(
         scaling=scaling, phases=PHASES, factor=FACTOR, program=PROGRAM, slots=SLOTS, kill_at_s=KILL_AT_S
     )
     console.print(
         f"{MANIFEST.relative_to(CHECKOUT)}: its queries and behaviour, every duration divided by {FACTOR:g}; "
         f"a decision every {SYNC_S / FACTOR:g} s, a scrape every {SCRAPE_S / FACTOR:.2g} s; "
-        f"workers of {SLOTS} slots; programs that sleep {NAP_S * 1000:g} ms"
+        f"at most {MOST} workers of {SLOTS} slots; programs that sleep {NAP_S * 1000:g} ms"
     )
     try:
         with console.status("starting") as status:

@@ -37,6 +37,10 @@ class Scaling:
     triggers: Sequence[Trigger]
     behaviour: Behaviour
 
+    def at_most(self, replicas: int) -> Scaling:
+        """The same for a machine that holds no more than these."""
+        return replace(self, behaviour=replace(self.behaviour, most=min(self.behaviour.most, replicas)))
+
     def compressed(self, factor: float) -> Scaling:
         """The same story `factor` times as fast: every duration in it, those in the queries too, divided by it."""
         return Scaling(

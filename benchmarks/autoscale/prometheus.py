@@ -1,4 +1,4 @@
-"""A real Prometheus on loopback that finds its targets in a file, and the queries put to it."""
+"""A real Prometheus on loopback and the queries put to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evalctl import debs, tether
 from evalctl.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 START_S = 20.0
@@ -33,18 +33,7 @@ scrape_configs:
 class Prometheus:
     """A running server. Not of several threads at once."""
 
-    folder: Path
     http: httpx2.Client
-
-    def scrape(self, ports: Mapping[str, Sequence[int]]) -> None:
-        """Have these ports of loopback scraped from now on, and no others; by the name of their kind."""
-        groups = [
-            {"targets": [f"{HOST}:{port}" for port in some], "labels": {"kind": kind}}
-            for kind, some in ports.items()
-        ]
-        partial = self.folder / "targets.partial"
-        partial.write_text(json.dumps(groups))
-        partial.rename(self.folder / "targets.json")
 
     def value(self, query: str) -> float | None:
         """The one element of a query now; None where there is not exactly one number, or no answer."""
@@ -58,12 +47,13 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, *, scrape_every_s: float) -> Iterator[Prometheus]:
-    """Start one in the folder. Raises ClusterFailed, DebsError."""
+def prometheus(folder: Path, *, ports: Sequence[int], scrape_every_s: float) -> Iterator[Prometheus]:
+    """Start one in the folder that scrapes these ports of loopback. Raises ClusterFailed, DebsError."""
     folder.mkdir()
     program = debs.tool(Settings.from_env().state_dir, "prometheus")
     (folder / "prometheus.yml").write_text(_CONFIG.format(interval_ms=round(scrape_every_s * 1000)))
-    (folder / "targets.json").write_text("[]")
+    targets = [{"targets": [f"{HOST}:{port}" for port in ports]}]
+    (folder / "targets.json").write_text(json.dumps(targets))
     port = free_port()
     command = [program, "--config.file=prometheus.yml", f"--web.listen-address={HOST}:{port}"]
     command += ["--storage.tsdb.path=data", "--log.level=warn", "--query.lookback-delta=15s"]
@@ -74,7 +64,7 @@ def prometheus(folder: Path, *, scrape_every_s: float) -> Iterator[Prometheus]:
     try:
         with httpx2.Client(base_url=f"http://{HOST}:{port}", trust_env=False, timeout=5) as http:
             _wait_until_ready(http, process, folder / "log")
-            yield Prometheus(folder=folder, http=http)
+            yield Prometheus(http=http)
     finally:
         process.terminate()
         process.wait()

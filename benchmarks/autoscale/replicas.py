@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from benchmarks.autoscale.prometheus import Prometheus
+    from collections.abc import Sequence
+
     from benchmarks.cluster import Child, Fleet
 
 
@@ -16,13 +17,13 @@ class Replicas:
     """The workers of a fleet. `reconcile` is called again and again."""
 
     fleet: Fleet
-    monitoring: Prometheus
+    ports: Sequence[int]
+    """Of the workers' /metrics: Prometheus knows them all from the start, as it hears of new ones every 5 s only."""
     wanted: int
     drained: int = 0
     """Workers told to stop so far."""
     _leaving: set[int] = field(default_factory=set)
     """Pids of these."""
-    _scraped: list[int] = field(default_factory=list)
     _ready: set[int] = field(default_factory=set)
 
     @property
@@ -39,17 +40,17 @@ class Replicas:
         return sum(worker.process.pid in self._ready for worker in self.staying)
 
     def reconcile(self) -> None:
-        """Start what is missing, drain what is too many (the newest), have all that live scraped."""
+        """Start what is missing, drain what is too many (the newest)."""
         staying = self.staying
-        for _ in range(self.wanted - len(staying)):
-            self.fleet.start_worker()
+        taken = {worker.port for worker in self.fleet.alive("worker")}
+        free = [port for port in self.ports if port not in taken]
+        # As many as have a port: those that drain keep theirs.
+        for port in free[: max(0, self.wanted - len(staying))]:
+            self.fleet.start_worker(port=port)
         for worker in staying[self.wanted :]:
             worker.tell(signal.SIGTERM)
             self._leaving.add(worker.process.pid)
             self.drained += 1
-        if (ports := [one.port for one in self.fleet.alive("worker")]) != self._scraped:
-            self._scraped = ports
-            self.monitoring.scrape({"worker": ports, "api": [one.port for one in self.fleet.alive("api")]})
 
     def kill_one(self) -> None:
         """kill -9 of the oldest."""

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from benchmarks.autoscale.hpa import Autoscaler, Reading
-from benchmarks.autoscale.prometheus import prometheus
+from benchmarks.autoscale.prometheus import START_S, prometheus
 from benchmarks.autoscale.replicas import Replicas
 from benchmarks.autoscale.story import Moment, arrivals
-from benchmarks.cluster import fleet
+from benchmarks.cluster import ClusterFailed, fleet, free_port
 from benchmarks.load import Program, closed_loop, open_loop
 
 if TYPE_CHECKING:
@@ -76,6 +76,11 @@ class _Control:
         except Exception as error:  # noqa: BLE001 (told by whoever joins the thread)
             self.failed = error
 
+    def values(self) -> dict[str, float | None]:
+        """Value of each trigger's query now."""
+        scaling = self.setup.scaling.compressed(self.setup.factor)
+        return {one.name: self.monitoring.value(one.query) for one in scaling.triggers}
+
     def _run(self) -> None:
         scaling = self.setup.scaling.compressed(self.setup.factor)
         scaler, began, decide_at = Autoscaler(scaling.behaviour), time.monotonic(), 0.0
@@ -86,7 +91,7 @@ class _Control:
                 self.killed += 1
             if now_s >= decide_at:
                 decide_at += SYNC_S / self.setup.factor
-                values = {one.name: self.monitoring.value(one.query) for one in scaling.triggers}
+                values = self.values()
                 readings = [Reading(value=values[one.name], target=one.threshold) for one in scaling.triggers]
                 self.replicas.wanted = scaler.decide(now_s, self.replicas.wanted, readings)
                 self.moments.append(
@@ -102,17 +107,26 @@ def run(setup: Setup, *, say: Callable[[str], None]) -> Outcome:
     with fleet(EVAL_SLOTS=str(setup.slots), EVAL_STARTS=str(max(4, setup.slots))) as running:
         say("starting Valkey, the API and the least number of workers")
         running.start_redis()
-        running.start_api()
-        for _ in range(setup.scaling.behaviour.least):
-            running.start_worker()
+        api = running.start_api()
+        behaviour, every_s = setup.scaling.behaviour, SCRAPE_S / setup.factor
+        # More than may serve, as those that drain are there too.
+        replicas = Replicas(running, [free_port() for _ in range(behaviour.most + 4)], wanted=behaviour.least)
+        replicas.reconcile()
         running.wait_until_ready()
         uvloop.run(closed_loop(running.endpoints[0], setup.program, concurrency=4, requests=40))
-        every_s = SCRAPE_S / setup.factor
-        with prometheus(running.state / "prometheus", scrape_every_s=every_s) as monitoring:
-            replicas = Replicas(running, monitoring, wanted=setup.scaling.behaviour.least)
-            replicas.reconcile()
-            time.sleep(6 * every_s)  # a rate needs two scrapes
-            return _under_load(setup, running.endpoints[0], _Control(setup, monitoring, replicas), say)
+        ports = [api.port, *replicas.ports]
+        with prometheus(running.state / "prometheus", ports=ports, scrape_every_s=every_s) as monitoring:
+            control = _Control(setup, monitoring, replicas)
+            _until(lambda: None not in control.values().values())
+            return _under_load(setup, running.endpoints[0], control, say)
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + START_S
+    while not holds():
+        if time.monotonic() > give_up:
+            raise ClusterFailed("Prometheus has no answer to the queries of the manifest")
+        time.sleep(0.1)
 
 
 def _under_load(setup: Setup, endpoint: Endpoint, control: _Control, say: Callable[[str], None]) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from benchmarks.samples import percentile
@@ -61,15 +62,15 @@ def arrivals(phases: Sequence[Phase]) -> list[float]:
         for number in range(count):
             root = (phase.start**2 + 2 * slope * number) ** 0.5
             # Of rate*t + slope/2*t^2 = number, in the form that needs no slope.
-            offsets.append(begin_s + 2 * number / (phase.start + root))
+            offsets.append(begin_s + 2 * number / ((phase.start + root) or 1.0))
         begin_s += phase.duration_s
     return offsets
 
 
 def reversals(counts: Sequence[int]) -> int:
     """How often the replicas changed direction. Up and down again is one; flapping is more."""
-    steps = [after - before for before, after in zip(counts, counts[1:], strict=False) if after != before]
-    return sum(earlier * later < 0 for earlier, later in zip(steps, steps[1:], strict=False))
+    steps = [after - before for before, after in pairwise(counts) if after != before]
+    return sum(earlier * later < 0 for earlier, later in pairwise(steps))
 
 
 def table(

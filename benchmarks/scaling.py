@@ -1,0 +1,248 @@
+"""`evalctl bench scaling`: the scaling curve of this machine, where its ceiling is, and what the simulation needs.
+
+Workers 1, 2, 4 and APIs 1, 2, 4, closed loop, with the processor time of each role; the queue alone; and an open
+loop of napping programs on 1, 2 and 4 workers, which `benchmarks.simulate` has to reproduce. Writes
+`results/scaling-*.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import uvloop
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import report
+from benchmarks.cluster import ClusterFailed, environment_root, fleet
+from benchmarks.load import Program, closed_loop, open_loop
+from benchmarks.samples import Run, percentile, pooled, summarise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from benchmarks.cluster import Fleet
+
+COUNTS = (1, 2, 4)
+CONCURRENCY = 16
+SECONDS, SETTLE_S = 5.0, 1.0
+SLOTS = 4
+NAP_S = 0.05
+RATE_PER_WORKER = 40.0
+"""Of napping programs: about 55 % of a worker's slots."""
+CALM_RATE, CALM_S, LOADED_S = 10.0, 15.0, 18.0
+TRIVIAL = Program(code="print(1+1)", stdout="2\n")
+NAP = Program(code=f"import time\ntime.sleep({NAP_S})\nprint('awake')", stdout="awake\n")
+UNRUN = Program(code="raise SystemExit('this ran')", stdout=None)
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One setup under a closed loop."""
+
+    workers: int
+    apis: int
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    errors: int
+    cpu_ms: dict[str, float]
+    """Processor time per eval, by role. `cells` is what is left: jails, cells and the kernel's work for them."""
+    busy: float
+    """Of the machine's processors."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What a simulation of this machine starts from, and what it has to give."""
+
+    cores: int
+    slots: int
+    nap_s: float
+    calm_s: list[tuple[float, float]]
+    """Request to answer, and lease to result of the same: one at a time, nothing else running."""
+    cpu_per_eval_s: float
+    measured: list[dict[str, float]]
+    """Per number of workers: rate, p50_s, p99_s under the open loop."""
+
+
+class Meter:
+    """Processor time of the whole machine and of the roles, between two looks."""
+
+    def __init__(self, running: Fleet) -> None:
+        self._fleet = running
+        self._before = self._now()
+        self._began = time.monotonic()
+
+    def _now(self) -> dict[str, float]:
+        roles = {
+            name: sum(_own_s(child.process.pid) for child in self._fleet.alive(name))
+            for name in ("api", "worker", "valkey")
+        }
+        return roles | {"load": time.process_time(), "machine": _machine_s()}
+
+    def per_eval_ms(self, evals: int) -> tuple[dict[str, float], float]:
+        """Milliseconds by role, and how busy the processors were."""
+        spent = {name: value - self._before[name] for name, value in self._now().items()}
+        machine_s = spent.pop("machine")
+        spent["cells"] = machine_s - sum(spent.values())
+        wall_s = (time.monotonic() - self._began) * len(os.sched_getaffinity(0))
+        return {name: round(value / max(evals, 1) * 1000, 3) for name, value in spent.items()}, machine_s / wall_s
+
+
+def _own_s(pid: int) -> float:
+    """User and system time of one process, without its children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * _TICK_S
+
+
+def _machine_s() -> float:
+    """Time that the processors were not idle."""
+    user, nice, system, _, _, irq, softirq, *_ = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:])
+    return (user + nice + system + irq + softirq) * _TICK_S
+
+
+def curve(say: Callable[[str], None], *, sandbox: str) -> Iterator[Point]:
+    """Workers added one after the other, then APIs. `sandbox`: nsjail, or noop for the queue alone."""
+    program = TRIVIAL if sandbox == "nsjail" else UNRUN
+    with fleet(EVAL_ENVIRONMENT_ROOT=str(environment_root()), EVAL_SANDBOX=sandbox) as running:
+        running.start_redis()
+        running.start_api()
+        for workers, apis in [*((count, 1) for count in COUNTS), *((COUNTS[-1], count) for count in COUNTS[1:])]:
+            say(f"{sandbox}: {workers} workers, {apis} APIs")
+            for _ in range(workers - len(running.alive("worker"))):
+                running.start_worker()
+            for _ in range(apis - len(running.alive("api"))):
+                running.start_api()
+            running.wait_until_ready()
+            yield _point(running, program)
+
+
+def _point(running: Fleet, program: Program) -> Point:
+    uvloop.run(_closed(running, program, 1.0))
+    time.sleep(SETTLE_S)
+    meter = Meter(running)
+    run = uvloop.run(_closed(running, program, SECONDS))
+    cpu_ms, busy = meter.per_eval_ms(len(run.samples))
+    summary = summarise(run)
+    return Point(
+        workers=len(running.alive("worker")),
+        apis=len(running.alive("api")),
+        rate=summary.rate,
+        p50_ms=summary.p50_s * 1000,
+        p99_ms=summary.p99_s * 1000,
+        errors=summary.errors,
+        cpu_ms=cpu_ms,
+        busy=busy,
+    )
+
+
+async def _closed(running: Fleet, program: Program, duration_s: float) -> Run:
+    """The callers spread evenly over the apis."""
+    share = CONCURRENCY // len(running.endpoints)
+    loops = [
+        closed_loop(endpoint, program, concurrency=share, duration_s=duration_s)
+        for endpoint in running.endpoints
+    ]
+    runs = await asyncio.gather(*loops)
+    return Run(samples=pooled(runs).samples, elapsed_s=max(run.elapsed_s for run in runs))
+
+
+def calibrate(say: Callable[[str], None]) -> Calibration:
+    """Napping programs: calmly on one worker, then at a rate that leaves each of 1, 2, 4 as busy."""
+    measured, spent = [], []
+    with fleet(EVAL_SLOTS=str(SLOTS), EVAL_STARTS=str(SLOTS)) as running:
+        running.start_redis()
+        running.start_api()
+        for workers in COUNTS:
+            for _ in range(workers - len(running.alive("worker"))):
+                running.start_worker()
+            running.wait_until_ready()
+            _open(running, rate=CALM_RATE, duration_s=2)
+            if workers == 1:
+                say("napping programs, calmly")
+                calm = _open(running, rate=CALM_RATE, duration_s=CALM_S, evenly=True)
+            say(f"napping programs, {workers} workers")
+            meter, rate = Meter(running), RATE_PER_WORKER * workers
+            run = _open(running, rate=rate, duration_s=LOADED_S)
+            spent.append(sum(meter.per_eval_ms(len(run.samples))[0].values()) / 1000)
+            latencies = [one.latency_s for one in run.samples if one.verdict == "ok"]
+            measured.append(
+                {
+                    "workers": workers,
+                    "rate": rate,
+                    "p50_s": percentile(latencies, 0.5),
+                    "p99_s": percentile(latencies, 0.99),
+                    "lost": len(run.samples) - len(latencies),
+                }
+            )
+    return Calibration(
+        cores=len(os.sched_getaffinity(0)),
+        slots=SLOTS,
+        nap_s=NAP_S,
+        calm_s=[(round(one.latency_s, 5), round(one.run_s, 5)) for one in calm.samples],
+        cpu_per_eval_s=min(spent),
+        measured=measured,
+    )
+
+
+def _open(running: Fleet, *, rate: float, duration_s: float, evenly: bool = False) -> Run:
+    """Arrivals at random (Poisson) or evenly; the same ones at each call."""
+    dice, at_s, offsets_s = random.Random(1), 0.0, []
+    while (at_s := at_s + (1 / rate if evenly else dice.expovariate(rate))) < duration_s:
+        offsets_s.append(at_s)
+    return uvloop.run(open_loop(running.endpoints[0], NAP, offsets_s=offsets_s, connections=200))
+
+
+def shown(title: str, points: Sequence[Point]) -> Table:
+    roles = list(points[0].cpu_ms)
+    view = Table(title=title, box=SIMPLE)
+    for heading in ("workers", "APIs", "rate", "p50", "p99", "busy", *(f"{role} ms" for role in roles)):
+        view.add_column(heading, justify="right", no_wrap=True)
+    for one in points:
+        figures = (f"{one.rate:,.0f}/s", f"{one.p50_ms:.1f} ms", f"{one.p99_ms:.1f} ms", f"{one.busy * 100:.0f} %")
+        view.add_row(str(one.workers), str(one.apis), *figures, *(f"{one.cpu_ms[role]:.2f}" for role in roles))
+    return view
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    argparse.ArgumentParser(prog="bench scaling", description=__doc__).parse_args(arguments)
+    console = Console(width=max(Console().width, 110))
+    try:
+        with console.status("starting") as status:
+            evals = list(curve(status.update, sandbox="nsjail"))
+            queue = list(curve(status.update, sandbox="noop"))
+            calibration = calibrate(status.update)
+    except (ClusterFailed, OSError) as error:
+        Console(stderr=True).print(f"scaling: {error}", style="red", markup=False)
+        return 2
+    console.print(shown("evals", evals))
+    console.print(shown("the queue alone", queue))
+    found = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": report.machine(),
+        "evals": [asdict(one) for one in evals],
+        "queue": [asdict(one) for one in queue],
+        "calibration": asdict(calibration),
+    }
+    path = report.RESULTS / f"scaling-{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    console.print(f"stored in {path}")
+    return int(any(one.errors for one in [*evals, *queue]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
