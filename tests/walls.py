@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import Sandbox, SandboxConfig, default_environment
+from sandbox import Kind, Sandbox, SandboxConfig, default_environment
 from sandbox.host.identity import can_stage, uid_range
+from sandbox.presets import EXEC_TIERS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,10 +23,13 @@ COUNTS = ["cgroups", "rlimits"]
 
 
 @contextlib.asynccontextmanager
-async def bare_sandbox(root: Path, folder: Path, *, counts: str = "cgroups", slots: int = 2) -> AsyncIterator[Sandbox]:
+async def bare_sandbox(
+    root: Path, folder: Path, *, counts: str = "cgroups", slots: int = 2, kind: Kind = Kind.PYTHON
+) -> AsyncIterator[Sandbox]:
     """A sandbox with the first tier only, as many warm cells as slots; skips where `counts` cannot be had."""
     environment = default_environment(root)
-    environment = replace(environment, tiers=environment.tiers[:1])
+    tiers = environment.tiers[:1] if kind is Kind.PYTHON else EXEC_TIERS
+    environment = replace(environment, kind=kind, tiers=tiers, trial="print('ok')")
     _open_way(folder)
     config = SandboxConfig(run_dir=folder / "run", slots=slots, cgroups=counts == "cgroups")
     async with Sandbox(environment, config) as sandbox:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
-from sandbox import Limits, RunReport, RunSpec, ending_of
+from sandbox import Kind, Limits, RunReport, RunSpec, ending_of
+from sandbox.host.cgroup import find_hierarchy
 from walls import COUNTS, MODE, bare_sandbox
 
 if TYPE_CHECKING:
@@ -32,18 +33,21 @@ KEYS = {
     "promise", "status", "exit_code", "signal", "stdout_contains", "stdout_not_contains", "files", "figures", "display",
     "within_s", "machine", "modes", "spec", "limits", "after",
 }  # fmt: skip
+FOR_PYTHON = {"interpreter_mode", "figures", "display"}
 SLOTS = 2
 
 pytestmark = pytest.mark.jail
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session", params=COUNTS)
+@pytest_asyncio.fixture(loop_scope="session", scope="session", params=[*COUNTS, "exec"])
 async def sandbox(
     request: pytest.FixtureRequest, environment_root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Sandbox]:
-    """Few slots, so that what runs next comes into the same ones."""
+    """Few slots, so that what runs next comes into the same ones. `exec`: an interpreter that the cell executes."""
     folder = tmp_path_factory.mktemp("escape")
-    async with bare_sandbox(environment_root, folder, counts=request.param, slots=SLOTS) as opened:
+    kind = Kind.EXEC if request.param == "exec" else Kind.PYTHON
+    counts = "cgroups" if request.param == "exec" and find_hierarchy() else request.param
+    async with bare_sandbox(environment_root, folder, counts=counts, slots=SLOTS, kind=kind) as opened:
         yield opened
 
 
@@ -82,6 +86,8 @@ async def test_promise_holds(case: Path, sandbox: Sandbox) -> None:
     assert set(expected) <= KEYS
     if expected.get("machine", platform.machine()) != platform.machine() or MODE not in expected.get("modes", [MODE]):
         pytest.skip("not for this machine or user")
+    if sandbox.environment.kind is Kind.EXEC and FOR_PYTHON & expected.get("spec", {}).keys():
+        pytest.skip("an environment that executes its command refuses this")
 
     report = await sandbox.run(spec_of(case, "program.py", expected))
     assert judge(report, expected) == [], f"{expected['promise']}\n{report}"

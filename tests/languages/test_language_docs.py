@@ -1,0 +1,91 @@
+"""What docs/languages.md has to be copied works: the file in a real worker, the requests over HTTP."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cluster import Cluster
+
+from sandbox.environments_file import load
+from sandbox.presets import PRESETS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandbox import Environment
+
+PAGE = (Path(__file__).parents[2] / "docs" / "languages.md").read_text()
+TOML = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+LINES = re.findall(r"(?m)^curl .*?^  -d '.*?'$", PAGE, re.DOTALL)
+PRINTED = {"bash": "1+2+3\n", "node": "1,4,9\n", "c": "hello\n", "cpp": "42\n"}
+REFUSED = "int main(void) { return x; }"
+
+pytestmark = pytest.mark.jail
+
+
+def body_of(line: str) -> dict[str, Any]:
+    """What a curl line sends."""
+    words = shlex.split(line.replace("\\\n", " "))
+    found: dict[str, Any] = json.loads(words[words.index("-d") + 1])
+    return found
+
+
+def has(environment: str) -> bool:
+    """Whether this machine has the toolchain."""
+    preset = PRESETS[environment]
+    return shutil.which((preset.compile or preset.command)[0]) is not None
+
+
+@pytest.fixture(scope="module")
+def languages(environment_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster that serves the page's file, as far as this machine has what it names."""
+    file = tmp_path_factory.mktemp("languages") / "environments.toml"
+    presets = {name: table["preset"] for name, table in tomllib.loads(TOML[0]).items() if has(name)}
+    file.write_text("".join(f'[{name}]\npreset = "{preset}"\n' for name, preset in presets.items()))
+    with Cluster(environment_root, EVAL_ENVIRONMENTS_FILE=file) as cluster:
+        yield cluster
+
+
+async def test_the_requests_give_what_one_expects(languages: Cluster) -> None:
+    await languages.ready()
+    bodies = [body for line in LINES if has((body := body_of(line))["environment"])]
+    answers = await languages.evals(*bodies)
+
+    assert {body_of(line)["environment"] for line in LINES} == PRESETS.keys() == PRINTED.keys()
+    assert [(answer.verdict, answer.stdout) for answer in answers] == [
+        ("ok", PRINTED[body["environment"]]) for body in bodies
+    ]
+
+
+@pytest.mark.skipif(not has("c"), reason="this machine has no gcc")
+async def test_an_error_of_the_compiler_reaches_the_caller_apart_from_the_run(languages: Cluster) -> None:
+    await languages.ready()
+    answer = await languages.eval(REFUSED, environment="c")
+    compiled = answer.body["compile"]
+
+    assert (answer.verdict, answer.body["exit_code"], answer.stdout, answer.body["stderr"]) == ("error", 1, "", "")
+    assert (compiled["exit_code"], compiled["cached"], compiled["wall_ms"] > 0) == (1, False, True)
+    assert "main.c:1:25: error:" in compiled["stderr"]
+
+
+async def test_what_is_pythons_is_refused(languages: Cluster) -> None:
+    await languages.ready()
+    answer = await languages.eval("echo", environment="bash", figures=True)
+
+    assert (answer.code, answer.verdict) == (422, "environment")
+
+
+@pytest.mark.parametrize("text", TOML)
+def test_the_files_are_taken(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "environments.toml"
+    file.write_text(text)
+    default: Environment = PRESETS["bash"]
+
+    assert len(load(file, tmp_path, default)) > 1
