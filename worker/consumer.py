@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -48,7 +49,8 @@ class Consumer:
     """The slots of one worker. `leases` renews and reclaims for it.
 
     Short programs are fastest a few at a time (as many as keep the processors busy); long ones must not be what
-    short ones wait for. So at most `starts` jobs are younger than 100 ms, and at most `slots` run in all.
+    short ones wait for. So at most `starts` jobs are younger than 100 ms (and one more, if only batches' are), and at
+    most `slots` run in all.
     """
 
     def __init__(
@@ -59,16 +61,14 @@ class Consumer:
         self._running: dict[object, Running] = {}
         """By `Delivery.key`."""
         self._cancelled: dict[str, None] = {}
-        self._room = asyncio.Event()
-        self._room.set()
-        self._batch_room = asyncio.Event()
-        self._batch_room.set()
+        self._room = {lane: asyncio.Event() for lane in Lane}
         self.draining = False
+        self._settle()
 
     @property
     def free(self) -> int:
         """Jobs that may start now."""
-        return self._free(self._young())
+        return self._free(Lane.SINGLE, self._young())
 
     @property
     def deliveries(self) -> Collection[Delivery]:
@@ -82,18 +82,19 @@ class Consumer:
         the other.
         """
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._consume(Lane.SINGLE, self._room))
-            group.create_task(self._consume(Lane.BATCH, self._batch_room))
+            for lane, room in self._room.items():
+                group.create_task(self._consume(lane, room))
 
     async def _consume(self, lane: Lane, room: asyncio.Event) -> None:
         while True:
             await room.wait()
             if self.draining:
                 return
-            single = self.free if lane is Lane.SINGLE else 0
-            batch = self._free_for_batches(self.free) if lane is Lane.BATCH else 0
+            counts = {lane: self._free(lane, self._young())}
             try:
-                leased = await self._broker.lease(single=single, batch=batch, wait_s=_WAIT_S)
+                leased = await self._broker.lease(
+                    single=counts.get(Lane.SINGLE, 0), batch=counts.get(Lane.BATCH, 0), wait_s=_WAIT_S
+                )
             except BrokerUnavailable:
                 await asyncio.sleep(_PAUSE_S)
                 continue
@@ -134,7 +135,7 @@ class Consumer:
         give_up_at = time.monotonic() + patience_s
         self.draining = True
         self._metrics.draining()
-        self._room.set()
+        self._settle()
         # What the last lease brings in while it ends is part of the drain.
         await asyncio.wait({consuming}, timeout=_LAST_LEASE_S)
         await tail.stop(consuming)
@@ -144,12 +145,21 @@ class Consumer:
         await asyncio.wait({giving_back}, timeout=_GIVE_BACK_S)
         await tail.stop(giving_back)
 
-    def _young(self) -> int:
+    def _young(self) -> Counter[Lane]:
         grown_by = time.monotonic() - _YOUNG_S
-        return sum(running.started_at > grown_by for running in self._running.values())
+        return Counter(one.delivery.lane for one in self._running.values() if one.started_at > grown_by)
 
-    def _free(self, young: int) -> int:
-        return max(0, min(self._slots - self._busy(), self._starts - young))
+    def _free(self, lane: Lane, young: Counter[Lane]) -> int:
+        """Jobs of the lane that may start now.
+
+        One slot, and one start beyond the bound, are for who waits for an answer, however full of batches it is.
+        """
+        slots, starts = self._slots - self._busy(), self._starts - young.total()
+        if lane is Lane.SINGLE:
+            starts = max(starts, 1 - young[Lane.SINGLE])
+        elif self._slots > 1:
+            slots -= 1
+        return max(0, min(slots, starts))
 
     def _busy(self) -> int:
         return sum(not running.parked for running in self._running.values())
@@ -162,10 +172,6 @@ class Consumer:
         with suppress(BrokerUnavailable):
             for running in unfinished:
                 await self._broker.release(running.delivery)
-
-    def _free_for_batches(self, free: int) -> int:
-        """One slot and one start stay for who waits for an answer, however long the batches' programs run."""
-        return max(0, free - 1) if self._slots > 1 else free
 
     async def _work(self, delivery: Delivery) -> None:
         try:
@@ -208,10 +214,9 @@ class Consumer:
 
     def _settle(self) -> None:
         young = self._young()
-        self._metrics.busy(self._busy(), young=young)
-        free = self._free(young)
-        _say(self._room, self.draining or free > 0)
-        _say(self._batch_room, self.draining or self._free_for_batches(free) > 0)
+        self._metrics.busy(self._busy(), young=young.total())
+        for lane, room in self._room.items():
+            _say(room, self.draining or self._free(lane, young) > 0)
 
 
 def _say(event: asyncio.Event, so: bool) -> None:  # noqa: FBT001 (what it is set to)
