@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import as_user
 import dockerfile
 import pytest
 from cluster import Cluster, Service, free_port
+from contained import FIRST, NOBODY
 from dockerfile import HOME, Instruction, Stage, parse
 from validators import DEPLOY
 
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 
 API, WORKER = parse(DEPLOY / "api.Dockerfile"), parse(DEPLOY / "worker.Dockerfile")
 CHECKOUT = DEPLOY.parent
+SETGID_SETUID = 1 << 6 | 1 << 7
 
 
 def stage(stages: list[Stage], name: str) -> Stage:
@@ -69,30 +74,51 @@ class Images(Cluster):
 
     def __enter__(self) -> Self:
         self.start_valkey()
+        # Others than root come in.
+        self.state.chmod(0o755)
+        Path(self.redis_url.removeprefix("unix://")).chmod(0o777)
         return self
 
-    def run(self, name: str, image: Stage, home: Path, *words: str, port: int = 0, **told: object) -> None:
-        """Start an image with the words that come behind its name."""
+    def run(self, name: str, image: Stage, home: Path, port: int = 0, **told: object) -> None:
+        """Start an image with the word that comes behind its name, as the pod of that name would."""
+        own = self.state / name
+        own.mkdir()
         env = dockerfile.environment(image, home)
         env |= {key: str(value) for key, value in (self._settings | told).items() if value is not None}
-        entry, *rest = [*json.loads(image.texts("ENTRYPOINT")[0]), *words]
-        command = [shutil.which(entry, path=env["PATH"]) or entry, *rest]
+        env |= {"EVAL_STATE_DIR": str(own), "HOME": "/tmp"}
+        [entry] = json.loads(image.texts("ENTRYPOINT")[0])
+        command = [shutil.which(entry, path=env["PATH"]) or entry, name]
+        if os.geteuid() == 0:
+            command = contained(name, [own, home, *as_user.needed_by(home / "environment", own)], command)
         log = self.state / f"{name}.log"
         with log.open("wb") as sink:
-            process = subprocess.Popen(tether.tethered(command), cwd=self.state, env=env, stdout=sink, stderr=sink)
+            process = subprocess.Popen(tether.tethered(command), cwd=own, env=env, stdout=sink, stderr=sink)
         self.services.append(Service(name, process, log, port))
+
+
+def privileges(service: Service) -> tuple[int, int]:
+    """Uid, as this machine sees it, and the capabilities that it may ever have."""
+    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{service.pid}/status").read_text().splitlines())
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    return int(status["Uid"].split()[0]), int(status["CapBnd"], 16)
+
+
+def contained(name: str, needed: list[Path], command: list[str]) -> list[str]:
+    """With the privileges of the manifests, and no more."""
+    kind, paths = "worker" if name == "worker" else "nobody", ":".join(map(str, needed))
+    return [sys.executable, str(Path(__file__).with_name("contained.py")), kind, paths, *command]
 
 
 @pytest.mark.jail
 @pytest.mark.timeout(180)
 async def test_what_is_built_serves(built: Path) -> None:
-    """Api, worker and coordinator by the images' own words and variables, out of what was copied into them."""
+    """Api, worker and coordinator by the images' own words and variables, with the privileges of their manifests."""
     api, worker = API[-1], stage(WORKER, "worker")
     listens, tells = free_port(), free_port()
     with Images(None) as pool:
-        pool.run("worker", worker, built, "worker", port=tells, EVAL_METRICS_HOST="127.0.0.1", EVAL_METRICS_PORT=tells)
-        pool.run("api", api, built, "api", port=listens, EVAL_HOST="127.0.0.1", EVAL_PORT=listens)
-        pool.run("coordinator", api, built, "coordinator")
+        pool.run("worker", worker, built, tells, EVAL_METRICS_HOST="127.0.0.1", EVAL_METRICS_PORT=tells)
+        pool.run("api", api, built, listens, EVAL_HOST="127.0.0.1", EVAL_PORT=listens)
+        pool.run("coordinator", api, built)
         await pool.ready()
         one = await pool.eval("import numpy; print(numpy.arange(3).sum())")
         batch = [{"custom_id": "a", "code": "print(1)"}]
@@ -100,6 +126,12 @@ async def test_what_is_built_serves(built: Path) -> None:
             accepted = await http.post("/v1/batches", json={"items": batch})
             lines = (await http.get(f"/v1/batches/{accepted.json()['id']}/results")).text
 
+        if os.geteuid() == 0:
+            assert {service.name: privileges(service) for service in pool.services[1:]} == {
+                "worker": (FIRST, SETGID_SETUID),
+                "api": (NOBODY, 0),
+                "coordinator": (NOBODY, 0),
+            }
         assert (one.verdict, one.stdout) == ("ok", "3\n")
         assert json.loads(lines)["result"]["stdout"] == "1\n"
         assert [json.loads(image.texts("CMD")[0]) for image in (api, worker)] == [["api"], ["worker"]]
