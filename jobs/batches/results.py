@@ -43,6 +43,11 @@ encode_line = msgspec.msgpack.Encoder().encode
 decode_line = msgspec.msgpack.Decoder(Line).decode
 
 
+def piece_of(largest_bytes: int) -> int:
+    """Results that surely fit into a piece, if the largest is this large."""
+    return max(1, min(blocks.MOST, _PIECE_BYTES // largest_bytes))
+
+
 def line_of(fields: dict[bytes, bytes]) -> Line:
     """Line in an entry of the results stream."""
     return Line(int(fields[b"i"]), fields[b"c"].decode(), fields[b"s"].decode(), fields[b"r"])
@@ -113,4 +118,4 @@ class Results:
         """Results that surely fit into a piece."""
         with redis_errors():
             largest: Any = await self._store.redis.hget(self._names.batch, "largest")
-        return max(1, min(blocks.MOST, _PIECE_BYTES // max(1, int(largest or 1))))
+        return piece_of(int(largest or 1))

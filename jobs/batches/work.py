@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jobs import wire
 from jobs.batches import blocks
 from jobs.batches.model import BatchState
-from jobs.batches.results import encode_line, line_of
+from jobs.batches.results import encode_line, line_of, piece_of
 from jobs.connect import redis_errors
 from jobs.errors import WireError
 from jobs.keys import Keys
@@ -77,6 +77,7 @@ class Work:
         self._submit, self._pack = Script("batch_submit"), Script("batch_pack")
         self._heard = "0-0"
         self._block: Block | None = None
+        self._packed: int | None = None
 
     async def progress(self) -> Progress:
         """Look how far it is."""
@@ -155,26 +156,34 @@ class Work:
                         step.setbit(self._names.submitted, index, 0)
                 await step.execute()
 
-    async def pack(self, *, keep: int) -> None:
+    async def pack(self, completed: int, *, keep: int) -> None:
         """Pack what completed, but for the latest `keep` or more. Raises ArchiveError."""
-        while await self._pack_next(keep):
-            pass
+        if self._packed is None:
+            with redis_errors():
+                oldest: Any = await self._redis.xrange(self._names.results, "-", "+", count=1)
+            self._packed = _number(oldest[0][0]) - 1 if oldest else 0
+        while completed - self._packed >= blocks.MOST + keep:
+            packed = await self._pack_from(self._packed + 1)
+            if not packed:
+                return
+            self._packed += packed
 
-    async def _pack_next(self, keep: int) -> bool:
+    async def _pack_from(self, first: int) -> int:
+        """Pack results from this completion on; gives how many, 0 if another coordinator took over."""
         with redis_errors():
-            entries: Any = await self._redis.xrange(self._names.results, "-", "+", count=blocks.MOST + keep)
-        if len(entries) < blocks.MOST + keep:
-            return False
-        first = int(entries[0][0].partition(b"-")[0])
-        filling = blocks.Filling(first)
-        for _, fields in entries[: blocks.MOST]:
-            if filling.add(encode_line(line_of(fields))):
-                break
-        field, value = await blocks.write(filling.values, self._store.archive, f"{self.id}/results-{first}")
-        end = first + len(filling.values)
+            largest: Any = await self._redis.hget(self._names.batch, "largest")
+            count = piece_of(int(largest or 1))
+            entries: Any = await self._redis.xrange(self._names.results, f"{first}-0", "+", count=count)
+        values = [encode_line(line_of(fields)) for _, fields in entries]
+        field, value = await blocks.write(values, self._store.archive, f"{self.id}/results-{first}")
         names = [self._names.batch, self._names.results, self._names.packs]
         with redis_errors():
-            return bool(await self._pack(self._redis, names, [self._fence, first, end, field, value]))
+            done = await self._pack(self._redis, names, [self._fence, first, first + len(values), field, value])
+        return len(values) if done else 0
+
+
+def _number(entry_id: bytes) -> int:
+    return int(entry_id.partition(b"-")[0])
 
 
 async def take_over(

@@ -33,8 +33,14 @@ pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
 SECRET = "s3cret"
 
 
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that batches are spilled to."""
+    return tmp_path_factory.mktemp("store")
+
+
 @pytest_asyncio.fixture(scope="module")
-async def cluster() -> AsyncIterator[Cluster]:
+async def cluster(store: Path) -> AsyncIterator[Cluster]:
     """Of the bare interpreter; two processes that coordinate."""
     with Cluster(
         None,
@@ -42,6 +48,7 @@ async def cluster() -> AsyncIterator[Cluster]:
         EVAL_ITEMS_PER_TOKEN=15_000,
         EVAL_WEBHOOK_SECRET=SECRET,
         EVAL_WEBHOOK_ALLOW_PRIVATE="true",
+        EVAL_BATCH_STORE=f"file://{store}",
     ) as opened:
         opened.start_coordinator()
         opened.start_coordinator()
@@ -225,18 +232,20 @@ async def test_a_token_has_so_many_batches_open(cluster: Cluster) -> None:
     assert taken.status_code == 202
 
 
-async def test_a_batch_expires_with_all_its_keys(cluster: Cluster) -> None:
+async def test_a_batch_expires_with_all_its_keys(cluster: Cluster, store: Path) -> None:
     short = cluster.start_api(EVAL_RESULT_TTL_S=1)
     await cluster.ready()
     try:
         batch = await calls.submit(cluster, jsonl(programs(5)))
         assert len(await calls.results(cluster, batch)) == 5
+        assert list(store.glob(f"{batch}/*"))
         await asyncio.sleep(1.5)
         async with cluster.client() as http:
             gone = await http.get(f"/v1/batches/{batch}/results")
 
         assert gone.status_code == 404
         await until(lambda: not list(cluster.redis.scan_iter(f"*{batch}*")), "no key is left")
+        await until(lambda: not list(store.glob(batch)), "nothing is left in the store")
     finally:
         short.stop()
 

@@ -124,7 +124,7 @@ async def test_results_are_the_same_before_and_after_they_are_packed(connections
         await rig.submitted(work, range(start, start + 250))
         assert await rig.ran(250) == [Finish.RECORDED] * 250
     before = await rig.completed()
-    await work.pack(keep=100)
+    await work.pack(1000, keep=100)
 
     left = await connections.commands.xlen("{contract}:batch:b:results")
     assert left == 1000 - 3 * 256

@@ -131,7 +131,7 @@ class Turn:
         room = size - await self._source.in_flight(now.completed)
         if room > 0 and await self._source.submit(room) is Submitted.FULL:
             await asyncio.sleep(0.1)
-        await self._work.pack(keep=_KEPT_UNPACKED)
+        await self._work.pack(now.completed, keep=_KEPT_UNPACKED)
         await self._heed_losses(now.completed)
         in_flight = await self._source.in_flight(now.completed)
         done = now.completed + max(1, min(in_flight, size // 4, round(self._window.rate * _REFILL_S)))

@@ -61,7 +61,7 @@ class FakeWork:
         del self.on_lane[:count]
         return False
 
-    async def pack(self, *, keep: int) -> None:
+    async def pack(self, completed: int, *, keep: int) -> None:
         pass
 
     async def count_failure(self) -> int:
