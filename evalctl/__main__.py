@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from evalctl import batch, packages, tether
+from evalctl import batch, image, packages, tether
 from evalctl.settings import Settings, SettingsError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.add_typer(packages.app, name="packages")
 app.add_typer(batch.app, name="batch")
+app.add_typer(image.app, name="image")
 _BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 

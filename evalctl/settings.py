@@ -37,6 +37,8 @@ class Settings:
     """Of the first worker, the others follow; 0: any free ones."""
     environment_root: Path | None = None
     """Use this default environment instead of the one in the state folder."""
+    environments_file: Path | None = None
+    """Where environments are written; None: `environments.toml` in the state folder."""
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] = os.environ) -> Settings:
@@ -53,7 +55,13 @@ class Settings:
             drain_s=_seconds("EVAL_DRAIN_S", env.get("EVAL_DRAIN_S") or "20"),
             metrics_port=_port("EVAL_METRICS_PORT", env.get("EVAL_METRICS_PORT") or "0", lowest=0),
             environment_root=Path(root) if root else None,
+            environments_file=Path(file) if (file := env.get("EVAL_ENVIRONMENTS_FILE")) else None,
         )
+
+    @property
+    def environments_path(self) -> Path:
+        """Where environments are written."""
+        return self.environments_file or self.state_dir / "environments.toml"
 
     @property
     def run_dir(self) -> Path:

@@ -1,0 +1,1 @@
+"""Container images: pulled, unpacked, tried in a cell, registered as environments."""
