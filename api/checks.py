@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from api.errors import FieldError, InvalidRequest, TooLarge
+from jobs.model import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping, Sequence
@@ -41,7 +42,8 @@ def check(request: EvalRequest, bounds: ApiSettings) -> None:
     sized("stdin", request.stdin, bounds.max_stdin_bytes)
     errors = [*_code(request.code), *_limits(request, bounds)]
     if request.files:
-        errors += _names(request.files, bounds)
+        # What the program of another environment is called, its worker knows.
+        errors += _names(request.files, bounds, MAIN if request.environment == DEFAULT else "")
     if request.args or request.env:
         errors += arguments(request.args, request.env)
     if request.outputs:
@@ -77,13 +79,13 @@ def _limits(request: EvalRequest, bounds: ApiSettings) -> Iterator[FieldError]:
         yield FieldError("environment", "is not the name of an environment")
 
 
-def _names(files: Mapping[str, object], bounds: ApiSettings) -> Iterator[FieldError]:
+def _names(files: Mapping[str, object], bounds: ApiSettings, program: str) -> Iterator[FieldError]:
     if len(files) > bounds.max_files:
         yield FieldError("files", f"must be at most {bounds.max_files} files")
         return
-    taken = {*files, MAIN}
+    taken = {*files, program}
     for name in files:
-        if fault := path_fault(name) or clash(name, taken):
+        if fault := path_fault(name) or clash(name, taken, program):
             yield FieldError(file_field(name), fault)
 
 
@@ -111,9 +113,9 @@ def path_fault(path: str) -> str | None:
     return None
 
 
-def clash(name: str, taken: Container[str]) -> str | None:
+def clash(name: str, taken: Container[str], program: str = MAIN) -> str | None:
     """Why a file cannot stand beside those that are `taken`; None if it can."""
-    if name == MAIN:
+    if name == program:
         return "is the name of the program itself"
     parts = name.split("/")
     if any("/".join(parts[:depth]) in taken for depth in range(1, len(parts))):

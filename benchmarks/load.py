@@ -42,6 +42,7 @@ class Program:
 
     code: str
     stdout: str | None
+    environment: str = "default"
 
 
 class _Timing(msgspec.Struct):
@@ -102,7 +103,10 @@ class Caller:
 
 def encode_request(endpoint: Endpoint, program: Program) -> bytes:
     """All bytes of one request."""
-    body = json.dumps({"code": program.code}).encode()
+    asked = {"code": program.code}
+    if program.environment != "default":
+        asked["environment"] = program.environment
+    body = json.dumps(asked).encode()
     head = (
         f"POST /v1/eval HTTP/1.1\r\nHost: {endpoint.host}:{endpoint.port}\r\n"
         f"Authorization: Bearer {endpoint.token}\r\nContent-Type: application/json\r\n"

@@ -158,8 +158,9 @@ class Sandbox:
         """Raise NotSupported for what this environment cannot do."""
         if spec.strace and not os.path.exists("/usr/bin/strace"):  # noqa: PTH110  one stat of a local file
             raise NotSupported("strace is not installed here (apt-get install strace)")
-        if (name := self.environment.filename) in spec.files or (name := self.environment.binary) in spec.files:
-            raise NotSupported(f"{name} is the program itself: no file may have its name")
+        for name in (self.environment.filename, self.environment.binary):
+            if any(path.partition("/")[0] == name for path in spec.files):
+                raise NotSupported(f"{name} is the program itself: no file or folder may have its name")
         if self.environment.kind is not Kind.PYTHON:
             for wanted in ("interpreter_mode", "figures", "display"):
                 if getattr(spec, wanted):

@@ -91,7 +91,7 @@ async def test_a_compiler_reads_nothing_that_a_program_could_not(language: Langu
 @pytest.mark.jail
 @pytest.mark.asyncio(loop_scope="session")
 async def test_no_file_may_stand_where_the_program_will(language: Language) -> None:
-    for name in ("main", "main.c"):
+    for name in ("main", "main.c", "main/a", "main.c/a"):
         with pytest.raises(NotSupported, match="is the program itself"):
             await run(language, HELLO.format(1), files={name: b""})
 

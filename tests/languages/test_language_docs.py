@@ -82,6 +82,17 @@ async def test_what_is_pythons_is_refused(languages: Cluster) -> None:
     assert (answer.code, answer.verdict) == (422, "environment")
 
 
+async def test_no_file_may_have_the_name_of_the_program_whatever_that_is(languages: Cluster) -> None:
+    await languages.ready()
+    files = [{"main.py": "given\n"}, {"main.sh": ""}]
+    taken, refused = await languages.evals(
+        *({"code": "cat main.*y", "environment": "bash", "files": given} for given in files)
+    )
+
+    assert (taken.verdict, taken.stdout) == ("ok", "given\n")
+    assert (refused.code, refused.verdict) == (422, "environment")
+
+
 @pytest.mark.parametrize("text", TOML)
 def test_the_files_are_taken(text: str, tmp_path: Path) -> None:
     file = tmp_path / "environments.toml"

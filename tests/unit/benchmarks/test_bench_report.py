@@ -6,9 +6,10 @@ import json
 import pytest
 from rich.console import Console
 
-from benchmarks import batches, report, targets
+from benchmarks import batches, languages, report, targets
 from benchmarks.batches import Batches
 from benchmarks.bench import figures_of
+from benchmarks.languages import Languages
 from benchmarks.measure import CONCURRENT, FULL, PARALLEL, Measurement
 from benchmarks.memory import Census, ZygoteMemory
 from benchmarks.samples import Run, Sample
@@ -17,7 +18,8 @@ from benchmarks.targets import Judgement
 MIB = 1 << 20
 
 OF_BATCHES = {targets.BATCH_RATE, targets.UNDER_BATCH, targets.UNDER_BATCH_FAILURES}
-OF_EVALS = targets.TARGETS.keys() - OF_BATCHES
+OF_LANGUAGES = {targets.of_language("bash"), targets.of_language("node")}
+OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_LANGUAGES
 
 
 def run_of(latency_s, *, rate):
@@ -86,3 +88,14 @@ def test_a_batch_is_judged_by_its_rate_and_by_what_others_feel_of_it():
 
     assert {n for n, f in figures.items() if f.judgement is Judgement.PASS} == OF_BATCHES
     assert figures[targets.BATCH_RATE].ratio == 1.2
+
+
+def test_a_language_is_judged_beside_its_bare_command():
+    found = Languages()
+    for name, latency_s in (("bash", 0.003), ("node", 0.03), ("c", 0.003)):
+        found.evals[name] = [run_of(latency_s, rate=1)]
+        found.bare[name] = [run_of(0.002, rate=1)]
+    figures = {figure.name: figure for figure in languages.figures_of(found)}
+
+    assert {name for name, figure in figures.items() if figure.judgement is not Judgement.STATED} == OF_LANGUAGES
+    assert figures[targets.of_language("bash")].ratio == pytest.approx(1.5)
