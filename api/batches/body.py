@@ -23,11 +23,14 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 class Body:
-    """One request's body. Its media type is checked at once: raises WrongMediaType."""
+    """One request's body. What its head says is checked at once: raises WrongMediaType, TooLarge."""
 
     def __init__(self, scope: Scope, receive: Receive, *, bound_bytes: int) -> None:
         self._receive, self._bound_bytes = receive, bound_bytes
         self.is_lines, self._is_gzip = _kind(scope["headers"])
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+        if announced.isdigit() and int(announced[:20]) > bound_bytes:
+            raise TooLarge(field="body", bound_bytes=bound_bytes)
         self._over = False
 
     async def pieces(self) -> AsyncIterator[bytes]:

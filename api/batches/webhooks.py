@@ -24,7 +24,6 @@ import structlog
 from api.batches.views import shown, view_of
 from api.errors import FieldError, InvalidRequest
 from jobs.batches.model import OPEN, Delivery
-from jobs.errors import JobsError
 
 if TYPE_CHECKING:
     from api.batches.desk import Desk
@@ -103,7 +102,7 @@ class Webhooks:
                     task = asyncio.create_task(self._deliver(batch_id))
                     self._sending.add(task)
                     task.add_done_callback(self._sending.discard)
-            except JobsError as error:
+            except Exception as error:  # noqa: BLE001 (whatever it is, it must not end the loop)
                 log.warning("webhooks_failed", error=type(error).__name__)
             await asyncio.sleep(PERIOD_S)
 
@@ -120,7 +119,7 @@ class Webhooks:
                 await self._agenda.put(batch_id, time.time() + pause_s)
             else:
                 await self._agenda.done(batch_id)
-        except JobsError as error:  # it is due again when it was put off to
+        except Exception as error:  # noqa: BLE001 (it is due again when it was put off to)
             log.warning("webhook_failed", batch=batch_id, error=type(error).__name__)
 
     async def _attempt(self, batch: Batch, webhook: Webhook) -> Webhook:

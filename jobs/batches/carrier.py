@@ -38,7 +38,7 @@ _SILENT_S = 6
 """A job whose worker has been silent for so long is abandoned."""
 _EXPIRY_S = 60
 """What RQ adds to the monitoring interval before it calls a job abandoned."""
-_LIVE = frozenset({JobStatus.QUEUED, JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
+_LIVE = frozenset({JobStatus.STARTED, JobStatus.SCHEDULED, JobStatus.DEFERRED})
 
 
 class Carrier:
@@ -70,7 +70,11 @@ class Carrier:
         """Whether RQ has a job for the batch that will run or runs."""
         with _rq_errors():
             job = self._job(batch_id)
-            return job is not None and job.get_status(refresh=False) in _LIVE
+            status = None if job is None else job.get_status(refresh=False)
+            if status is JobStatus.QUEUED:
+                # A worker that died as it took the job has it in no list that anybody looks at.
+                return self._queue.get_job_position(batch_id) is not None
+            return status in _LIVE
 
     def replace(self, batch_id: str, *, result_ttl_s: int) -> None:
         """Hand a batch over again whose job RQ gave up or lost."""

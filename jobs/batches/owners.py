@@ -92,10 +92,10 @@ class Owners:
         with redis_errors():
             return bool(await self._redis.set(self._keys.batches_keeper, 1, nx=True, px=keys.KEEPER_TTL_MS))
 
-    async def open(self, count: int) -> Sequence[tuple[str, str]]:
+    async def open(self, count: int, *, start: int = 0) -> Sequence[tuple[str, str]]:
         """(owner, batch id) of batches that were open when last looked at, the oldest first."""
         with redis_errors():
-            found: Any = await self._redis.zrange(self._keys.batches_open, 0, count - 1)
+            found: Any = await self._redis.zrange(self._keys.batches_open, start, start + count - 1)
         return [_pair(one) for one in found]
 
     async def close(self, owner: str, batch_id: str) -> None:
