@@ -74,7 +74,7 @@ def run(stage: Stage, home: Path) -> None:
     """Run a stage's RUN lines with `home` for the image's folder. Raises CalledProcessError."""
     for text in stage.texts("RUN"):
         command = text.replace(HOME, str(home))
-        subprocess.run(["sh", "-ec", command], cwd=home / "src", env=environment(stage, home), check=True, timeout=110)
+        subprocess.run(["sh", "-ec", command], cwd=home / "src", env=environment(stage, home), check=True, timeout=150)
 
 
 def environment(stage: Stage, home: Path) -> dict[str, str]:
