@@ -80,6 +80,24 @@ async def test_a_jail_killed_under_load_fails_its_runs_only_and_is_replaced(
         await asyncio.sleep(1.5)  # a tick of the pool: it buries the dead jail
         assert sandbox.pools["bare"].warm == 4
         assert len(nsjails() - before) == 1
+        stats = sandbox.pools["bare"].stats
+        assert (stats.zygotes_died, stats.cells_stillborn) == (1, 0)
+        assert 4 <= stats.cells_broken <= len(failed)
+
+
+async def test_a_cell_that_dies_while_it_waits_is_counted_and_replaced(environment_root: Path, tmp_path: Path) -> None:
+    before = nsjails()
+    async with bare_sandbox(environment_root, tmp_path, slots=2) as sandbox:
+        pool = sandbox.pools["bare"]
+        await until(lambda: pool.warm == 2, "warm cells")
+        (nsjail,) = nsjails() - before
+        refills = pool.stats.refills
+        os.kill(max(children(zygote_of(nsjail))), signal.SIGKILL)  # the interpreter that waits, not its init
+        await until(lambda: pool.stats.refills > refills and pool.warm == 2, "another one")
+
+        assert pool.stats.cells_idle == 1
+        assert pool.stats.refill_s > 0
+        assert (await sandbox.run(ONE)).stdout == b"1\n"
 
 
 async def test_a_jail_killed_while_it_boots_is_booted_again(environment_root: Path, tmp_path: Path) -> None:
