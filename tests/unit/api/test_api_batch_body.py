@@ -64,7 +64,11 @@ async def test_a_bomb_is_noticed_before_it_goes_off():
         await anext(pieces)
 
 
-@pytest.mark.parametrize("data", [b"no gzip", gzip.compress(b"a\n")[:-9], gzip.compress(b"a\n") + b"more"])
+@pytest.mark.parametrize(
+    "data",
+    [b"no gzip", gzip.compress(b"a\n")[:-9], gzip.compress(b"a\n") + b"more"],
+    ids=["none", "cut off", "more"],  # the bytes hold the time
+)
 async def test_broken_gzip_is_the_callers_fault(data):
     with pytest.raises(InvalidRequest):
         await lines(body([data], GZIP))
