@@ -16,7 +16,7 @@ export EVAL_STATE_DIR := $(STATE)
 export PYTHONPYCACHEPREFIX := $(STATE)/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/cache/hypothesis
 
-.PHONY: up setup setup-dev test chaos lint type bench autoscale-demo doctor clean python
+.PHONY: up setup setup-dev test chaos soak lint type bench autoscale-demo doctor clean python
 
 up: python ## Install what is missing, start Redis, a worker and the API, check, and stay until Ctrl-C
 	@exec $(BOOTSTRAP) --die-with-parent $$PPID
@@ -36,6 +36,9 @@ chaos: setup-dev ## Random kills under load; EVAL_CHAOS_S seconds, EVAL_CHAOS_SE
 	@EVAL_CHAOS_S="$${EVAL_CHAOS_S:-180}" EVAL_CHAOS_SEED="$${EVAL_CHAOS_SEED:-$$(date +%s)}" \
 		"$(BIN)/python" -m pytest tests/chaos/test_chaos.py
 	@EVAL_CHAOS_ITEMS="$${EVAL_CHAOS_ITEMS:-5000}" "$(BIN)/python" -m pytest tests/acceptance/test_batch_faults.py
+
+soak: setup-dev ## Steady load of every kind for EVAL_SOAK_S seconds; nothing may grow
+	@EVAL_SOAK_S="$${EVAL_SOAK_S:-300}" "$(BIN)/python" -m pytest tests/chaos/test_soak.py
 
 lint: setup-dev ## Style and the arrows between rooms
 	@"$(BIN)/ruff" check .
