@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from documents import DOCS, rows, section
+from documents import DOCS, DOCUMENTS, ROOT, rows, section
 from prometheus_client.metrics import MetricWrapperBase
 
 import api.metrics
@@ -15,6 +16,7 @@ from worker.metrics import WorkerMetrics
 if TYPE_CHECKING:
     from sandbox.host.pool import Pool
 
+_METRIC = re.compile(r"\bevalpool_\w+[a-z]\b(?!\.)")
 Shape = tuple[str | None, frozenset[str]]
 """Type and labels."""
 
@@ -50,3 +52,14 @@ def test_every_metric_of_the_worker_is_documented_and_no_other() -> None:
     }
 
     assert documented("Worker") == shapes
+
+
+def test_whatever_names_a_metric_names_one_that_there_is() -> None:
+    """Pages, rules, dashboard, manifests: a name that is none is silent for ever."""
+    known = set(documented("API")) | set(documented("Worker"))
+    files = [*DOCUMENTS, *(path for path in (ROOT / "deploy").rglob("*") if path.suffix in (".yaml", ".json"))]
+    named = {(path.name, name) for path in files for name in _METRIC.findall(path.read_text())}
+
+    assert len(named) > 100
+    for file, name in named:
+        assert re.sub("_(bucket|sum|count)$", "", name) in known, f"{file}: {name}"
