@@ -54,7 +54,7 @@ int main(void) {
     told("write root", syscall(SYS_openat, AT_FDCWD, "/usr/mine", O_CREAT | O_WRONLY, 0644));
     told("write host", syscall(SYS_openat, AT_FDCWD, "/evalpool/mine", O_CREAT | O_WRONLY, 0644));
     told("root of pid 1", syscall(SYS_openat, AT_FDCWD, "/proc/1/root", O_RDONLY | O_DIRECTORY, 0));
-    told("kill pid 1", syscall(SYS_kill, 1, SIGKILL));
+    syscall(SYS_kill, 1, SIGKILL);  // whatever it says: if it had an effect, nobody would say "done"
     struct rlimit more = {RLIM_INFINITY, RLIM_INFINITY};
     told("more processes", syscall(SYS_prlimit64, 0, RLIMIT_NPROC, &more, 0));
     told("more memory of locks", syscall(SYS_prlimit64, 0, RLIMIT_MEMLOCK, &more, 0));
