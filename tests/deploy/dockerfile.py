@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -81,5 +82,6 @@ def environment(stage: Stage, home: Path) -> dict[str, str]:
     """Variables of a stage, over this machine's own that are not ours."""
     outside = {key: value for key, value in os.environ.items() if not key.startswith(("EVAL_", "PYTHON"))}
     told = {key: value.replace(HOME, str(home)) for key, value in stage.variables().items()}
-    # The base's interpreter is this machine's.
-    return outside | told | ({"PATH": f"{told['PATH']}:{outside['PATH']}"} if "PATH" in told else {})
+    # The base's interpreter is the one that this suite runs on.
+    path = [told.get("PATH", ""), f"{sys.base_prefix}/bin", outside["PATH"]]
+    return outside | told | {"PATH": ":".join(filter(None, path))}
