@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
     cursor: int
     word: str
-    """Its verdict: the status, or `internal` if we failed the item."""
+    """Its verdict: `passed` or `failed` of an item with cases, else the status; `internal` if we failed the item."""
     raw: bytes
 
 
@@ -58,9 +58,15 @@ def parsed(raw: bytes) -> Line:
     """A line of results. Raises BatchError."""
     try:
         body: Mapping[str, Any] = json.loads(raw)
-        return Line(body["cursor"], "internal" if body.get("error") else body["result"]["status"], raw)
+        return Line(body["cursor"], _word(body), raw)
     except (ValueError, KeyError, TypeError) as error:
         raise BatchError(f"a line of the results is not one of ours ({error!r})") from None
+
+
+def _word(body: Mapping[str, Any]) -> str:
+    if "judge" in body:
+        return body["judge"]["verdict"] or "internal"
+    return "internal" if body.get("error") else body["result"]["status"]
 
 
 class Part:

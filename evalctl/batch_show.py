@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 console = Console(stderr=True)
 """What is for people goes to stderr; stdout is for what was asked for."""
-_WORDS = ("ok", "error", "timeout", "memory", "output", "killed", "cancelled", "internal")
-_COLOURS = {"ok": "green", "internal": "bold magenta"}
+_WORDS = ("passed", "failed", "ok", "error", "timeout", "memory", "output", "killed", "cancelled", "internal")
+_COLOURS = {"ok": "green", "passed": "green", "internal": "bold magenta"}
 
 
 class _Rate(ProgressColumn):

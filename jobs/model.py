@@ -50,6 +50,26 @@ class Reason(StrEnum):
     """The stored program that the job refers to has expired. Safe to send again."""
 
 
+class Comparison(StrEnum):
+    """How two outputs are held against each other."""
+
+    EXACT = "exact"
+    """Every character."""
+    TRIMMED = "trimmed"
+    """Without white space at the ends of lines and at the end of the text."""
+    TOKENS = "tokens"
+    """The words between white space."""
+    FLOAT = "float"
+    """As `TOKENS`, but two numbers may differ by the tolerance."""
+
+
+class Verdict(StrEnum):
+    """What a case came to. A case that came to none (`internal`, `cancelled`, not run) has no verdict."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+
+
 class OutputStream(StrEnum):
     """Where a program writes."""
 
@@ -109,6 +129,35 @@ class Job:
     """What the caller of a batch calls the item."""
     shared: str | None = None
     """Id of a stored `SharedPart` whose program this is: `code` is empty then, `files` come on top of the part's."""
+    judge: JudgeOrder | None = None
+    """Run the program once for each of these cases (an item of a batch; `/v1/judge` makes a job of each case)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeCase:
+    """One input of a program, and what is expected of it."""
+
+    id: str
+    stdin: str = ""
+    args: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    """On top of the job's."""
+    expected: str | None = None
+    """Never given to a sandbox; None: a program that ends with `ok` passes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOrder:
+    """Cases, and how they are judged."""
+
+    cases: tuple[JudgeCase, ...]
+    comparison: Comparison = Comparison.TRIMMED
+    absolute: float = 0.0
+    relative: float = 0.0
+    stops: bool = False
+    """On the first failure."""
+    shown_bytes: int = 16 << 10
+    """Of a case's stdout and of its stderr, how much the result keeps."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +213,17 @@ class JobResult:
     """Of each value: MIME type -> text, or base64 of an image."""
     compile: CompileResult | None = None
     """Where the environment has such a step. If it failed nothing was run."""
+    cases: tuple[CaseResult, ...] = ()
+    """Of a job with a `JudgeOrder`, in its order. The status is `OK` if all passed, `ERROR` if one failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What a case came to; a case without `result` was not run, one with and without `verdict` was failed by us."""
+
+    id: str
+    verdict: Verdict | None = None
+    result: JobResult | None = None
 
 
 KEPT_CHARACTERS: Final = 500
@@ -171,7 +231,7 @@ KEPT_CHARACTERS: Final = 500
 
 def cut(result: JobResult) -> JobResult:
     """The result with little of its output and nothing that came back beside it; itself if it has no more."""
-    extras = result.files or result.figures or result.display
+    extras = result.files or result.figures or result.display or result.cases
     if max(len(result.stdout), len(result.stderr)) <= KEPT_CHARACTERS and not extras:
         return result
     return replace(
@@ -183,7 +243,27 @@ def cut(result: JobResult) -> JobResult:
         files={},
         figures=(),
         display=(),
+        cases=tuple(replace(case, result=case.result and cut(case.result)) for case in result.cases),
     )
+
+
+def shortened(result: JobResult, bound_bytes: int) -> JobResult:
+    """The result with at most so much of stdout and of stderr, each."""
+    stdout, stderr = _start(result.stdout, bound_bytes), _start(result.stderr, bound_bytes)
+    return replace(
+        result,
+        stdout=stdout,
+        stderr=stderr,
+        stdout_truncated=result.stdout_truncated or len(stdout) < len(result.stdout),
+        stderr_truncated=result.stderr_truncated or len(stderr) < len(result.stderr),
+    )
+
+
+def _start(text: str, bound_bytes: int) -> str:
+    if len(text) * 4 <= bound_bytes:
+        return text
+    data = text.encode()
+    return text if len(data) <= bound_bytes else data[:bound_bytes].decode(errors="ignore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

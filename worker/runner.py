@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from jobs.errors import BrokerUnavailable
 from jobs.model import Reason, Status
 from sandbox import JailFailed, NotSupported
+from worker.judge import judged
 from worker.live import Live
 from worker.translate import Timing, failure_of, result_of, spec_of
 
@@ -61,6 +62,8 @@ class Runner:
             return fail(delivery, Reason.EXPIRED, "the deadline passed before the job's program came", leased_at)
         if job is None:
             return fail(delivery, Reason.SHARED, "the program that it shares with other jobs has expired", leased_at)
+        if job.judge is not None:
+            return await judged(job, job.judge, lambda case: self._tried(delivery, case, time.time()))
         return await self._tried(delivery, job, leased_at)
 
     async def _tried(self, delivery: Delivery, job: Job, leased_at: float) -> JobResult:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from api.batches import webhooks
-from api.batches.schemas import BatchHeader, BatchItem, BatchOptions, BatchRequest
+from api.batches.schemas import BatchHeader, BatchItem, BatchOptions, BatchRequest, JudgeItem
 from api.convert import job_of
 from api.errors import FieldError, InvalidRequest, TooLarge
+from api.judge.plan import plan_of
 from api.parse import MAX_ERRORS, parse
 from jobs.model import Lane
 
@@ -40,6 +41,9 @@ class Place(NamedTuple):
     def error(self, field: str, message: str) -> FieldError:
         """What is wrong there."""
         return FieldError(".".join(part for part in (self.field, field) if part), message, self.line)
+
+
+Item = BatchItem | JudgeItem
 
 
 class Items:
@@ -72,7 +76,7 @@ class Items:
         if self._errors:
             raise InvalidRequest(self._errors[:MAX_ERRORS])
 
-    def _checked(self, place: Place, item: BatchItem | FieldErrors, index: int) -> Job | None:
+    def _checked(self, place: Place, item: Item | FieldErrors, index: int) -> Job | None:
         if isinstance(item, FieldErrors):
             self._errors += item.errors
             return None
@@ -84,7 +88,7 @@ class Items:
             self._errors.append(place.error(error.field, f"over the bound of {error.bound_bytes} bytes"))
         return None
 
-    def _job(self, item: BatchItem, index: int) -> Job:
+    def _job(self, item: Item, index: int) -> Job:
         name = item.custom_id
         if not 1 <= len(name) <= MAX_CUSTOM_ID:
             raise InvalidRequest([FieldError("custom_id", f"must be 1 to {MAX_CUSTOM_ID} characters")])
@@ -94,9 +98,9 @@ class Items:
             raise InvalidRequest([FieldError("custom_id", "is that of an item before")])
         self._seen.add(digest)
         draft = self._draft
-        if missing := self._defaults.keys() - item.model_fields_set:
+        if missing := (self._defaults.keys() & type(item).model_fields.keys()) - item.model_fields_set:
             item = item.model_copy(update={field: self._defaults[field] for field in missing})
-        job = job_of(item, self._settings, job_id=f"{draft.id}-{index}", now=draft.created_at, reply_to=None)
+        job = self._plain(item, f"{draft.id}-{index}")
         return replace(
             job,
             lane=Lane.BATCH,
@@ -107,7 +111,14 @@ class Items:
             custom_id=name,
         )
 
-    async def _items(self) -> AsyncIterator[tuple[Place, BatchItem | FieldErrors]]:
+    def _plain(self, item: Item, job_id: str) -> Job:
+        """What the item asks for, without its batch."""
+        if isinstance(item, JudgeItem):
+            plan = plan_of(item, self._settings, part_id=job_id, reply_to=None)
+            return plan.whole(shown_bytes=self._settings.judge_output_bytes)
+        return job_of(item, self._settings, job_id=job_id, now=self._draft.created_at, reply_to=None)
+
+    async def _items(self) -> AsyncIterator[tuple[Place, Item | FieldErrors]]:
         if not self._body.is_lines:
             async for one in self._document():
                 yield one
@@ -121,7 +132,7 @@ class Items:
                 yield place, _parsed(line, place)
             first = False
 
-    async def _document(self) -> AsyncIterator[tuple[Place, BatchItem | FieldErrors]]:
+    async def _document(self) -> AsyncIterator[tuple[Place, Item | FieldErrors]]:
         bound_bytes, whole = self._settings.max_body_bytes, bytearray()
         async for piece in self._body.pieces():
             whole += piece
@@ -148,6 +159,15 @@ class FieldErrors(NamedTuple):
     errors: list[FieldError]
 
 
+def _has_cases(data: bytes) -> bool:
+    if b'"cases"' not in data:
+        return False
+    try:
+        return "cases" in msgspec.json.decode(data, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False  # whoever parses it says what it is
+
+
 def _is_header(line: bytes) -> bool:
     return line.lstrip().removeprefix(b"{").lstrip().startswith(b'"batch"')
 
@@ -159,9 +179,9 @@ def _parsed_header(line: bytes, number: int) -> BatchOptions:
         raise InvalidRequest([one._replace(line=number) for one in error.errors]) from None
 
 
-def _parsed(data: bytes, place: Place) -> BatchItem | FieldErrors:
+def _parsed(data: bytes, place: Place) -> Item | FieldErrors:
     try:
-        return parse(BatchItem, data)
+        return parse(JudgeItem, data) if _has_cases(data) else parse(BatchItem, data)
     except InvalidRequest as error:
         return FieldErrors([place.error(one.field, one.message) for one in error.errors])
 

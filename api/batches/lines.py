@@ -9,6 +9,7 @@ import msgspec
 
 from api import problems, waiting
 from api.convert import response_of
+from api.judge.answers import judged
 from jobs import wire
 from jobs.batches.model import OPEN
 from jobs.errors import WireError
@@ -95,6 +96,9 @@ def _outcome(data: bytes) -> tuple[bytes, bytes]:
         result = wire.decode_result(data)
     except WireError as error:
         return b"error", _encode(problems.document(problems.problem_of(error)))
+    if result.cases:
+        judge = judged(result)
+        return b"judge", judge.__pydantic_serializer__.to_json(judge)
     if result.status is Status.INTERNAL:
         return b"error", _encode(problems.document(problems.failure(result)))
     answer = response_of(result)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
+from api.judge.schemas import JudgeAnswer, JudgeRequest
 from api.schemas import EXAMPLE_EVAL, EXAMPLE_ID, EvalRequest, EvalResponse, ProblemDocument, shape
 from jobs.batches.model import BatchState, Delivery  # noqa: TC001 (pydantic reads the annotations)
 
@@ -47,6 +48,15 @@ class BatchItem(ItemDefaults):
     custom_id: Annotated[str, Field(description="1 to 256 characters; no other item of the batch has the same.")]
 
 
+class JudgeItem(JudgeRequest):
+    """An item with `cases`: a judge request. One item, one line of results, however many cases."""
+
+    model_config = shape(custom_id="task-18", code="print(int(input()) ** 2)", cases=[{"stdin": "3"}])
+
+    code: str = ""
+    custom_id: Annotated[str, Field(description="1 to 256 characters; no other item of the batch has the same.")]
+
+
 class WebhookRequest(BaseModel):
     """Where to say that the batch ended."""
 
@@ -74,7 +84,7 @@ class BatchRequest(BatchOptions):
 
     model_config = shape(defaults={"timeout_s": 5}, items=[{"custom_id": "a", "code": "print(1)"}])
 
-    items: list[BatchItem]
+    items: list[BatchItem | JudgeItem]
 
 
 class BatchHeader(BaseModel):
@@ -153,7 +163,7 @@ class BatchList(BaseModel):
 
 
 class ResultLine(BaseModel):
-    """One line of the results: a `result`, or an `error` if we failed the item."""
+    """One line of the results: a `result`, `judge` if the item has cases, or an `error` if we failed the item."""
 
     model_config = shape(cursor=1, index=0, custom_id="task-17", result=EXAMPLE_EVAL)
 
@@ -161,6 +171,7 @@ class ResultLine(BaseModel):
     index: Annotated[int, Field(description="Place of the item in the batch, from 0.")]
     custom_id: str
     result: EvalResponse | None = None
+    judge: JudgeAnswer | None = None
     error: ProblemDocument | None = None
 
 

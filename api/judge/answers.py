@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from api import problems
-from api.compare import Verdict
 from api.convert import response_of
+from api.judge.judging import Outcome
 from api.judge.schemas import CaseAnswer, JudgeAnswer
 from api.schemas import ProblemDocument
+from jobs.model import JudgeCase, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from api.judge.judging import Outcome
+    from jobs.model import JobResult
 
 
 class Tally:
@@ -35,6 +36,23 @@ class Tally:
         if self.failed:
             return Verdict.FAILED
         return None if self.errors or self.not_run else Verdict.PASSED
+
+
+def judged(result: JobResult) -> JudgeAnswer:
+    """Show what became of an item with cases."""
+    tally, cases = Tally(), list[CaseAnswer]()
+    for number, one in enumerate(result.cases):
+        ours = one.result is not None and one.verdict is None
+        outcome = Outcome(
+            number=number,
+            case=JudgeCase(id=one.id),
+            verdict=one.verdict,
+            result=None if ours else one.result,
+            problem=problems.failure(one.result) if ours and one.result is not None else None,
+        )
+        tally.add(outcome)
+        cases.append(case_answer(outcome))
+    return judge_answer(result.job_id, tally, cases, total_ms=result.queue_ms + result.run_ms)
 
 
 def case_answer(outcome: Outcome) -> CaseAnswer:

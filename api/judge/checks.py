@@ -9,9 +9,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from api.checks import MAIN, MAX_ARGUMENT_BYTES, arguments, clash, file_field, path_fault, sized
-from api.compare import Comparison
 from api.errors import FieldError, InvalidRequest
 from api.parse import MAX_ERRORS
+from jobs.model import Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

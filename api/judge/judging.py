@@ -11,34 +11,32 @@ import math
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect
 
 from api import problems, waiting
-from api.compare import Verdict
 from api.convert import new_id
 from api.edge import report
 from api.errors import NoReply
 from jobs.errors import BrokerUnavailable, LaneFull
+from jobs.model import Verdict, shortened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
 
     from starlette.types import Receive
 
-    from api.judge.plan import Case, Plan
+    from api.judge.plan import Plan
     from api.problems import Problem
     from api.settings import ApiSettings
     from jobs.broker import Inbox, Submitter
-    from jobs.model import Job, JobResult
+    from jobs.model import Job, JobResult, JudgeCase
 
 GRACE_S = 2.0
 """After the deadline a worker still has to kill the program and answer."""
 _PAUSE_S = 0.2
-_ASIDE = 64 << 10
-"""Characters from which on outputs are compared in a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class Outcome:
     """What a case came to: a result, a problem of ours, or (not run) neither."""
 
     number: int
-    case: Case
+    case: JudgeCase
     verdict: Verdict | None = None
     result: JobResult | None = None
     """Its output cut to what is shown."""
@@ -61,7 +59,7 @@ class Judging:
         self._part_id = plan.template.shared or ""
         self._until = time.monotonic() + settings.max_judge_s
         self._left = deque(enumerate(plan.cases))
-        self._running: dict[int, Case] = {}
+        self._running: dict[int, JudgeCase] = {}
         self._first: tuple[Job, asyncio.Future[JobResult]] | None = None
         self._hands: list[asyncio.Task[None]] = []
         self._arrived: list[Outcome] = []
@@ -137,13 +135,13 @@ class Judging:
                 self._arrived.append(outcome)
                 self._news.set()
 
-    async def _outcome(self, number: int, case: Case) -> Outcome | None:
+    async def _outcome(self, number: int, case: JudgeCase) -> Outcome | None:
         """Run one case to its end; None if all is over before."""
         try:
             result = await self._result(case)
             if result is None:
                 return None
-            verdict = await self._verdict(case, result)
+            verdict = await self._plan.comparator.judged(result.status, result.stdout, case.expected)
         except Exception as error:  # noqa: BLE001 (one case's trouble is not the others')
             problem = problems.problem_of(error)
             if problem.status == 500:  # noqa: PLR2004
@@ -151,9 +149,11 @@ class Judging:
             return Outcome(number=number, case=case, problem=problem)
         if verdict is None:
             return Outcome(number=number, case=case, problem=problems.failure(result))
-        return Outcome(number=number, case=case, verdict=verdict, result=self._shown(result))
+        return Outcome(
+            number=number, case=case, verdict=verdict, result=shortened(result, self._settings.judge_output_bytes)
+        )
 
-    async def _result(self, case: Case) -> JobResult | None:
+    async def _result(self, case: JudgeCase) -> JobResult | None:
         """Run the case; None if all is over before. Raises NoReply, and what submitting raises."""
         begun = await self._begun(case)
         if begun is None:
@@ -168,7 +168,7 @@ class Judging:
                 raise NoReply(job.id)
         return result
 
-    async def _begun(self, case: Case) -> tuple[Job, asyncio.Future[JobResult]] | None:
+    async def _begun(self, case: JudgeCase) -> tuple[Job, asyncio.Future[JobResult]] | None:
         """Submit the case; wait for room in the lane, or for Redis, as long as a job waits for a worker."""
         if self._first is not None and case is self._plan.cases[0]:
             first, self._first = self._first, None
@@ -184,7 +184,7 @@ class Judging:
             await asyncio.wait((self._over,), timeout=_PAUSE_S)
         return None
 
-    async def _submit(self, case: Case) -> tuple[Job, asyncio.Future[JobResult]]:
+    async def _submit(self, case: JudgeCase) -> tuple[Job, asyncio.Future[JobResult]]:
         job = self._plan.job(case, job_id=new_id(), now=time.time())
         future = self._inbox.expect(job.id)  # before the submit: a reply may be here before the submit returns
         try:
@@ -204,33 +204,9 @@ class Judging:
             with suppress(BrokerUnavailable):  # its deadline ends it
                 await self._submitter.cancel(job.id)
 
-    async def _verdict(self, case: Case, result: JobResult) -> Verdict | None:
-        judge, expected = self._plan.comparator.verdict, case.expected
-        if expected is not None and len(expected) + len(result.stdout) > _ASIDE:
-            return await asyncio.to_thread(judge, result.status, result.stdout, expected)
-        return judge(result.status, result.stdout, expected)
-
-    def _shown(self, result: JobResult) -> JobResult:
-        bound = self._settings.judge_output_bytes
-        stdout, stderr = _cut(result.stdout, bound), _cut(result.stderr, bound)
-        return replace(
-            result,
-            stdout=stdout,
-            stderr=stderr,
-            stdout_truncated=result.stdout_truncated or len(stdout) < len(result.stdout),
-            stderr_truncated=result.stderr_truncated or len(stderr) < len(result.stderr),
-        )
-
     def _ttl_s(self) -> int:
         patience_s = self._plan.template.deadline_at - self._plan.template.submitted_at
         return math.ceil(self._settings.max_judge_s + patience_s + GRACE_S)
-
-
-def _cut(text: str, bound_bytes: int) -> str:
-    if len(text) * 4 <= bound_bytes:
-        return text
-    data = text.encode()
-    return text if len(data) <= bound_bytes else data[:bound_bytes].decode(errors="ignore")
 
 
 _OVERDUE = problems.Problem(

@@ -5,33 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from api.compare import Comparator, Comparison
 from api.convert import contents, job_of
 from api.errors import InvalidRequest, TooLarge
 from api.judge.checks import case_id, check_cases
 from api.judge.schemas import Tolerance
 from api.schemas import EvalRequest
-from jobs.model import SharedPart
+from jobs.compare import Comparator
+from jobs.model import Comparison, JudgeCase, JudgeOrder, SharedPart
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from api.judge.schemas import JudgeCase, JudgeRequest
+    from api.judge import schemas
+    from api.judge.schemas import JudgeRequest
     from api.settings import ApiSettings
     from jobs.model import Job
 
 DEFAULT_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """One input, and what is expected of it. Only the input becomes part of a job."""
-
-    id: str
-    stdin: str
-    args: tuple[str, ...]
-    files: Mapping[str, bytes]
-    expected: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +29,12 @@ class Plan:
     part: SharedPart
     template: Job
     """What all its jobs have in common besides the part."""
-    cases: tuple[Case, ...]
+    cases: tuple[JudgeCase, ...]
     comparator: Comparator
     stops: bool
     """On the first failure."""
 
-    def job(self, case: Case, *, job_id: str, now: float) -> Job:
+    def job(self, case: JudgeCase, *, job_id: str, now: float) -> Job:
         """Make the case's job; `now` is Unix time, seconds."""
         patience_s = self.template.deadline_at - self.template.submitted_at
         return replace(
@@ -58,6 +46,18 @@ class Plan:
             submitted_at=now,
             deadline_at=now + patience_s,
         )
+
+    def whole(self, *, shown_bytes: int) -> Job:
+        """All of it as one job, for an item of a batch."""
+        order = JudgeOrder(
+            cases=self.cases,
+            comparison=self.comparator.comparison,
+            absolute=self.comparator.absolute,
+            relative=self.comparator.relative,
+            stops=self.stops,
+            shown_bytes=shown_bytes,
+        )
+        return replace(self.template, code=self.part.code, files=self.part.files, shared=None, judge=order)
 
 
 def plan_of(request: JudgeRequest, settings: ApiSettings, *, part_id: str, reply_to: str | None) -> Plan:
@@ -82,8 +82,8 @@ def plan_of(request: JudgeRequest, settings: ApiSettings, *, part_id: str, reply
     )
 
 
-def _case(number: int, case: JudgeCase, part: SharedPart, settings: ApiSettings) -> Case:
-    return Case(
+def _case(number: int, case: schemas.JudgeCase, part: SharedPart, settings: ApiSettings) -> JudgeCase:
+    return JudgeCase(
         id=case_id(number, case),
         stdin=case.stdin,
         args=tuple(case.args),
@@ -92,7 +92,7 @@ def _case(number: int, case: JudgeCase, part: SharedPart, settings: ApiSettings)
     )
 
 
-def _files(number: int, case: JudgeCase, part: SharedPart, settings: ApiSettings) -> dict[str, bytes]:
+def _files(number: int, case: schemas.JudgeCase, part: SharedPart, settings: ApiSettings) -> dict[str, bytes]:
     """The case's own files; with those that it does not replace they are at most what one job may have."""
     replaced = sum(len(part.files[name]) for name in case.files if name in part.files)
     room = settings.max_files_bytes - sum(map(len, part.files.values())) + replaced

@@ -6,9 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from api.compare import Comparison, Verdict
 from api.schemas import EXAMPLE_ID, EvalResponse, FileContent, ProblemDocument, shape
-from jobs.model import Status  # noqa: TC001 (pydantic reads the annotations)
+from jobs.model import (
+    Comparison,
+    Status,
+    Verdict,
+)
 
 _EXAMPLE_CASES: list[dict[str, Any]] = [
     {"id": "small", "stdin": "1 2\n", "expected_stdout": "3\n"},

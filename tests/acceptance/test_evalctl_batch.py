@@ -175,3 +175,31 @@ def test_what_cannot_be_done_has_its_exit_code(served: Cluster, tmp_path: Path) 
     assert (away.returncode, "no answer" in away.stderr) == (1, True)
     assert evalctl(served, "submit", tmp_path / "none").returncode == 2
     assert evalctl(served, "show", "0" * 32).returncode == 1
+
+
+def test_items_with_cases_are_judged(served: Cluster, tmp_path: Path) -> None:
+    square = {"code": "print(int(input()) ** 2)"}
+    cases = {
+        "right": [{"stdin": str(n), "expected_stdout": str(n * n)} for n in range(5)],
+        "wrong": [{"stdin": "3", "expected_stdout": "9"}, {"id": "bad", "stdin": "3", "expected_stdout": "10"}],
+        "crashes": [{"stdin": "x", "expected_stdout": ""}],
+    }
+    lines = [{"custom_id": name, "cases": of} | square for name, of in cases.items()]
+    path = tmp_path / "judged.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = evalctl(served, "submit", path, "--wait")
+
+    assert (done.returncode, "1 passed, 2 failed" in done.stdout) == (0, True), done.stdout + done.stderr
+    told = results(tmp_path / "judged.jsonl.results.jsonl")
+    judged = {name: line["judge"] for name, line in told.items()}
+    assert {name: one["verdict"] for name, one in judged.items()} == {
+        "right": "passed",
+        "wrong": "failed",
+        "crashes": "failed",
+    }
+    assert [(case["id"], case["verdict"]) for case in judged["wrong"]["cases"]] == [("0", "passed"), ("bad", "failed")]
+    assert judged["crashes"]["cases"][0]["status"] == "error"
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(json.dumps({"custom_id": "x", "code": "1", "cases": [{"id": "a"}, {"id": "a"}]}) + "\n")
+    refused = evalctl(served, "submit", bad)
+    assert "line 1, cases.1.id: is another case's id" in refused.stderr

@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from api import errors, problems
 from api.app import create_app
 from api.checks import check
-from api.compare import Comparison
 from api.judge.plan import plan_of
 from api.judge.schemas import CaseAnswer, JudgeAnswer, JudgeCase, JudgeRequest
 from api.parse import parse
@@ -21,7 +20,7 @@ from api.schemas import EvalRequest, EvalResponse
 from api.settings import ApiSettings
 from jobs.errors import ArchiveError, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
 from jobs.memory_broker import MemoryBroker, MemoryInbox
-from jobs.model import JobResult, Reason, Status
+from jobs.model import Comparison, JobResult, Reason, Status
 
 if TYPE_CHECKING:
     from pathlib import Path

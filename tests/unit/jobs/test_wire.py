@@ -34,7 +34,7 @@ JOB_V1_BEFORE_STREAM = bytes.fromhex(
     "646561646c696e655f6174cb4027000000000000a87265706c795f746fa5696e626f78ab6b6565705f726573756c74c3"
 )
 IN_BATCH = (b"\xa5batch\xc0", b"\xa5index\x00", b"\xa9custom_id\xa0")
-ADDED = (b"\xa6stream\xc2", b"\xa7figures\xc2", b"\xa7display\xc2", *IN_BATCH, b"\xa6shared\xc0")
+ADDED = (b"\xa6stream\xc2", b"\xa7figures\xc2", b"\xa7display\xc2", *IN_BATCH, b"\xa6shared\xc0", b"\xa5judge\xc0")
 """Fields that version 1 got later, in their order, with their defaults."""
 JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", bytes([0xDE, 0, 0x13 + len(ADDED)]), 1) + b"".join(ADDED)
 PART = SharedPart(code="print(1)", files={"a.bin": b"\x00\xff"})
@@ -58,8 +58,8 @@ RESULT_V1_BEFORE_FIGURES = bytes.fromhex(
     "6f72795f627974657300a871756575655f6d73cb0000000000000000a672756e5f6d73cb0000000000000000a7617474"
     "656d707402a47761726dc2"
 )
-RESULT_V1 = RESULT_V1_BEFORE_FIGURES.replace(b"\xde\x00\x12", b"\xde\x00\x15", 1) + (
-    b"\xa7figures\x90\xa7display\x90" + b"\xa7compile\xc0"
+RESULT_V1 = RESULT_V1_BEFORE_FIGURES.replace(b"\xde\x00\x12", b"\xde\x00\x16", 1) + (
+    b"\xa7figures\x90\xa7display\x90" + b"\xa7compile\xc0\xa5cases\x90"
 )
 OUTPUT = Output(attempt=2, run=1, chunks=(Chunk(stream=OutputStream.STDERR, offset=3, text="ä\n"),))
 OUTPUT_V1 = bytes.fromhex(

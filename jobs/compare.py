@@ -5,14 +5,14 @@ White space is ASCII's (blank, tab, line ends, vertical tab, form feed); a line 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from jobs.model import Status
+from jobs.model import Comparison, Status, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,25 +24,8 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _MAX_NUMBER = 512
 """Longer tokens are compared as text: no float has so many digits, and its conversion takes its time."""
 
-
-class Comparison(StrEnum):
-    """How two outputs are held against each other."""
-
-    EXACT = "exact"
-    """Every character."""
-    TRIMMED = "trimmed"
-    """Without white space at the ends of lines and at the end of the text."""
-    TOKENS = "tokens"
-    """The words between white space."""
-    FLOAT = "float"
-    """As `TOKENS`, but two numbers may differ by the tolerance."""
-
-
-class Verdict(StrEnum):
-    """What a case came to. A case that came to none (`internal`, `cancelled`, not run) has no verdict."""
-
-    PASSED = "passed"
-    FAILED = "failed"
+_ASIDE = 64 << 10
+"""Characters from which on texts are compared in a thread."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +43,12 @@ class Comparator:
             return None
         passed = status is Status.OK and (expected is None or self.same(stdout, expected))
         return Verdict.PASSED if passed else Verdict.FAILED
+
+    async def judged(self, status: Status, stdout: str, expected: str | None) -> Verdict | None:
+        """`verdict`, of long texts in a thread."""
+        if expected is not None and len(expected) + len(stdout) > _ASIDE:
+            return await asyncio.to_thread(self.verdict, status, stdout, expected)
+        return self.verdict(status, stdout, expected)
 
     def same(self, printed: str, expected: str) -> bool:
         """Whether the texts are the same, as this comparison sees it."""

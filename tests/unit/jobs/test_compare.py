@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.compare import Comparator, Comparison, Verdict
-from jobs.model import Status
+from jobs.compare import Comparator
+from jobs.model import Comparison, Status, Verdict
 
 EXACT, TRIMMED, TOKENS, FLOAT = Comparison
 NEVER, BY_TRIMMED, BY_TOKENS = (), (TRIMMED,), (TOKENS, FLOAT)
