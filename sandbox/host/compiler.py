@@ -42,7 +42,8 @@ class Compiler:
         async with lock:
             built: Built | RunReport | None = self._compiled.get(key)
             if built is None:
-                built = self._judge(*(await run(_step_of(spec, self._environment.binary)))[:1])
+                report, _ = await run(_step_of(spec, self._environment.binary))
+                built = self._judge(report)
                 if isinstance(built, Built):
                     self._compiled.keep(key, built)
         return built

@@ -274,3 +274,19 @@ def test_server_sent_events_follow_the_standard() -> None:
     lines = [": keepalive", "", "event:a", "data: 1", "data:  2", "id: 9", "", "data: plain", "", "data: unfinished"]
 
     assert list(server_sent(lines)) == [("a", "1\n 2"), ("message", "plain")]
+
+
+def test_figures_are_asked_for_and_written_as_files(server: FakeServer, tmp_path: Path) -> None:
+    images = [{"format": "png", "base64": base64.b64encode(data).decode()} for data in (b"one", b"two")]
+    server.says(figures=images)
+    evalctl_run(server, "-c", "x", "--figures")
+
+    assert server.asked[0][2]["figures"] is True
+    assert [(tmp_path / f"figure-{number}.png").read_bytes() for number in (1, 2)] == [b"one", b"two"]
+
+
+def test_what_a_compiler_says_is_shown_apart_from_the_output(server: FakeServer) -> None:
+    server.says(status="error", exit_code=1, compile={"stdout": "", "stderr": "main.c:1: error\n", "exit_code": 1})
+    done = evalctl_run(server, "-c", "x", "--environment", "c")
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "main.c:1: error\n")
