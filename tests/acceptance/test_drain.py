@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from cluster import Answer
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
-HALF_A_LEASE_S = 2.5
-"""Who waited for less did not wait for a job to be taken over."""
+TAKEOVER_S = 5.0
+"""A lease: whose answer came sooner did not wait for a dead worker's job to be taken over."""
 RATE = 30
 
 
@@ -71,7 +71,7 @@ async def test_a_worker_that_leaves_under_load_delays_nobody(pair: Cluster) -> N
     assert all_answered(answers)
     assert {one.verdict for one in longs} == {"ok"}
     assert {one.body["attempt"] for one in [*answers, *longs]} == {1}, "none ran twice"
-    assert max(one.took_s for one in answers) < HALF_A_LEASE_S + 1, "behind long programs at most"
+    assert max(one.took_s for one in answers) < TAKEOVER_S
     assert pair.worker.metric("evalpool_redeliveries_total") == 0
 
 
@@ -86,7 +86,7 @@ async def test_the_only_worker_is_replaced_under_load(pair: Cluster) -> None:
     assert len(answers) > RATE
     assert all_answered(answers)
     assert {one.body["attempt"] for one in answers} == {1}
-    assert max(one.took_s for one in answers) < HALF_A_LEASE_S
+    assert max(one.took_s for one in answers) < TAKEOVER_S
 
 
 async def test_what_is_given_back_runs_elsewhere_at_once(pair: Cluster) -> None:
@@ -102,7 +102,7 @@ async def test_what_is_given_back_runs_elsewhere_at_once(pair: Cluster) -> None:
     assert leaving.process.wait(10) == 0
     assert all_answered(answers)
     assert {one.body["attempt"] for one in answers} == {1}
-    assert max(one.took_s for one in answers) < 1 + 1 + HALF_A_LEASE_S
+    assert max(one.took_s for one in answers) < 1 + TAKEOVER_S
 
 
 async def test_an_api_that_leaves_answers_whom_it_let_in(pair: Cluster) -> None:

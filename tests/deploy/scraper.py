@@ -17,7 +17,7 @@ from evalctl import tether
 if TYPE_CHECKING:
     from pathlib import Path
 
-READY_S = 30.0
+READY_S = 60.0
 
 
 class Prometheus:

@@ -110,7 +110,7 @@ def contained(name: str, needed: list[Path], command: list[str]) -> list[str]:
 
 
 @pytest.mark.jail
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 async def test_what_is_built_serves(built: Path) -> None:
     """Api, worker and coordinator by the images' own words and variables, with the privileges of their manifests."""
     api, worker = API[-1], stage(WORKER, "worker")
