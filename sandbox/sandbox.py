@@ -126,7 +126,7 @@ class Sandbox:
     async def _step(
         self, pool: Pool, spec: RunSpec, on_output: Callable[[str, bytes], None] | None = None, *, step: str = "run"
     ) -> tuple[RunReport, bool]:
-        cell, warm = await pool.acquire(trace=spec.strace)
+        cell, warm = await pool.acquire(trace=spec.strace, patient=spec.patient)
         try:
             return await cell.run(spec, on_output, step=step), warm
         except JailFailed:

@@ -53,6 +53,8 @@ class RunSpec:
     """Keep the values that interpreter mode echoes, in every representation that they have."""
     strace: bool = False
     merge_streams: bool = False
+    patient: bool = False
+    """Nobody waits for it: others get warm cells first."""
     limits: Limits = field(default_factory=Limits)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.model import CompileResult, Delivery, Job, JobResult, Reason, Status
+from jobs.model import CompileResult, Delivery, Job, JobResult, Lane, Reason, Status
 from sandbox import CompileReport, Ending, Limits, RunReport, RunSpec, ending_of
 
 _STATUS = {
@@ -40,6 +40,7 @@ def spec_of(job: Job, *, wall_s: float) -> RunSpec:
         display=job.display,
         strace=job.strace,
         merge_streams=job.merge_streams,
+        patient=job.lane is Lane.BATCH,
         limits=Limits(wall_s=wall_s, memory_bytes=job.memory_bytes, output_bytes=job.output_bytes),
     )
 

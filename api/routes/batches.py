@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from typing import TYPE_CHECKING, Annotated, Any
@@ -198,7 +199,7 @@ class Batches:
         """Those that have not expired."""
         owner = request.scope[CALLER].hex()[:_OWNER_CHARACTERS]
         found = await self._desk.owners.latest(owner, before=_score(before), count=limit)
-        batches = [await self._store(batch_id).get(batch_id) for batch_id, _ in found]
+        batches = await asyncio.gather(*(self._store(batch_id).get(batch_id) for batch_id, _ in found))
         gone = [name for (name, _), batch in zip(found, batches, strict=True) if batch is None]
         await self._desk.owners.forget(owner, gone)
         page = BatchList(

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _BACKOFF_S = (0.0, 0.2, 1.0, 5.0)
 _OPEN_PAUSES_S = (0.0, 0.2, 1.0)
 _TICK_S = 1.0
+_PATIENCE_S = 1.0
 _STILLBORN = 5
 """So many cells in a row that never got warm: the jail itself must be broken."""
 _ids = itertools.count(1)
@@ -76,6 +77,8 @@ class Pool:
         self._warm: list[Cell] = []
         self._starting: set[Cell] = set()
         self._waiting: deque[asyncio.Future[Cell]] = deque()
+        self._patient: deque[asyncio.Future[Cell]] = deque()
+        """Those that let others go first."""
         self._stillborn = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewing = False
@@ -117,7 +120,7 @@ class Pool:
     async def close(self) -> None:
         """Kill every cell and zygote; who waits for one is told at once."""
         self._closed = True
-        for waiter in self._waiting:
+        for waiter in (*self._waiting, *self._patient):
             if not waiter.done():
                 waiter.set_exception(JailFailed("the sandbox is closed"))
         for task in self._tasks:
@@ -143,9 +146,12 @@ class Pool:
         """Cells on their way to warm."""
         return len(self._starting)
 
-    async def acquire(self, *, trace: bool = False) -> tuple[Cell, bool]:
-        """Take a cell, and whether it was warm already. Raises JailFailed if none gets warm in time."""
-        while self._warm and not trace:
+    async def acquire(self, *, trace: bool = False, patient: bool = False) -> tuple[Cell, bool]:
+        """Take a cell, and whether it was warm already. Raises JailFailed if none gets warm in time.
+
+        `patient` leaves the last warm cell to who is not, and the next ones too, for a second.
+        """
+        while len(self._warm) > (self._kept if patient else 0) and not trace:
             cell = self._warm.pop()  # the newest: its memory is still in the caches
             if not cell.jail.lost.is_set():
                 self.stats.warm_hits += 1
@@ -155,15 +161,30 @@ class Pool:
         self.stats.warm_misses += 1
         try:
             async with asyncio.timeout(self._config.warm_timeout_s):
-                return await (self._order_traced() if trace else self._order()), False
+                if patient and not trace:
+                    return await self._order_patiently(), False
+                return await (self._order_traced() if trace else self._order(self._waiting)), False
         except TimeoutError as error:
             raise JailFailed("no cell got warm in time") from error
 
-    def _order(self) -> asyncio.Future[Cell]:
+    @property
+    def _kept(self) -> int:
+        """Warm cells that are not for the patient."""
+        return 1 if self._wanted > 1 else 0
+
+    def _order(self, waiting: deque[asyncio.Future[Cell]]) -> asyncio.Future[Cell]:
         waiter: asyncio.Future[Cell] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiter)
+        waiting.append(waiter)
         self._refill()
         return waiter
+
+    async def _order_patiently(self) -> Cell:
+        waiter = self._order(self._patient)
+        hurry = asyncio.get_running_loop().call_later(_PATIENCE_S, self._waiting.append, waiter)
+        try:
+            return await waiter
+        finally:
+            hurry.cancel()
 
     async def _order_traced(self) -> Cell:
         cell = self._start(trace=True)
@@ -174,7 +195,9 @@ class Pool:
 
     def _refill(self) -> None:
         self._waiting = deque(waiter for waiter in self._waiting if not waiter.done())
-        while len(self._warm) + len(self._starting) < self._wanted + len(self._waiting):
+        self._patient = deque(waiter for waiter in self._patient if not waiter.done())
+        waiting = len({*self._waiting, *self._patient})
+        while len(self._warm) + len(self._starting) < self._wanted + waiting:
             if self._start(trace=False) is None:
                 return
 
@@ -207,12 +230,13 @@ class Pool:
         self._stillborn = 0
         self.stats.refills += 1
         self.stats.refill_s += time.perf_counter() - ordered_at
-        while self._waiting:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(cell)
-                return
-        self._warm.append(cell)
+        waiter = _first(self._waiting)
+        if waiter is None and len(self._warm) >= self._kept:
+            waiter = _first(self._patient)
+        if waiter is None:
+            self._warm.append(cell)
+        else:
+            waiter.set_result(cell)
 
     def _on_stillborn(self, cell: Cell) -> None:
         if cell.jail.lost.is_set():
@@ -307,3 +331,12 @@ class Pool:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _first(waiting: deque[asyncio.Future[Cell]]) -> asyncio.Future[Cell] | None:
+    """Who waits longest, and still does."""
+    while waiting:
+        waiter = waiting.popleft()
+        if not waiter.done():
+            return waiter
+    return None

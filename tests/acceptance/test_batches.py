@@ -17,7 +17,7 @@ import batch_calls as calls
 import pytest
 import pytest_asyncio
 from batch_calls import JSONL, each_once, jsonl, programs
-from cluster import Cluster, until
+from cluster import Cluster, children, until
 from rq.command import send_stop_job_command
 from rq.serializers import JSONSerializer
 
@@ -190,6 +190,19 @@ async def test_a_small_batch_does_not_wait_for_large_ones(cluster: Cluster) -> N
         for batch in large:
             await http.delete(f"/v1/batches/{batch}")
     assert sum(state["completed"] for state in states) < 9000 / 2, f"it waited {took_s:.1f} s for the others"
+
+
+async def test_a_coordinator_that_is_told_to_stop_hands_its_batch_back(cluster: Cluster) -> None:
+    batch = await calls.submit(cluster, jsonl(programs(300, "import time; time.sleep(0.05); print({})")))
+    await until(lambda: any(children(one.pid) for one in cluster.alive("coordinator")), "a turn")
+    [busy] = [one for one in cluster.alive("coordinator") if children(one.pid)]
+    began = time.monotonic()
+    assert await asyncio.to_thread(busy.stop) == 0
+
+    assert time.monotonic() - began < 8
+    assert (await calls.view(cluster, batch))["state"] == "running"
+    cluster.start_coordinator()
+    assert each_once(await calls.results(cluster, batch), 300)
 
 
 async def test_results_are_resumed_where_they_broke_off(cluster: Cluster) -> None:
