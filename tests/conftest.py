@@ -37,7 +37,8 @@ signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 _LONG = frozenset({
     "test_ordinary_user.py", "test_packages.py", "test_chaos.py", "test_batch_faults.py", "test_privileges.py",
-    "test_cpython.py", "test_up.py", "test_several_redis.py", "test_cgroup2.py", "test_validators.py", "test_dockerfiles.py",
+    "test_cpython.py", "test_up.py", "test_several_redis.py", "test_cgroup2.py",
+    "test_validators.py", "test_dockerfiles.py",
 })  # fmt: skip
 
 
