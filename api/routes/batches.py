@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -57,7 +59,9 @@ _OWNER_CHARACTERS = 32
 BatchId = Annotated[
     str, Path(description="As `POST /v1/batches` gave it.", examples=["5f0c2b8e9d3a4c61b7e8f90a1b2c3d4e"])
 ]
-After = Annotated[int, Query(ge=0, description="Go on behind this cursor (with `order=input`: behind so many items).")]
+After = Annotated[
+    int, Query(ge=0, le=1 << 31, description="Go on behind this cursor (with `order=input`: behind so many items).")
+]
 Follow = Annotated[bool, Query(description="While the batch runs, wait for more.")]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Batches on a page.")]
 Before = Annotated[str | None, Query(max_length=40, description="`next` of the page before.")]
@@ -286,7 +290,9 @@ def _item_event(one: Any) -> bytes:
 
 
 def _score(before: str | None) -> float:
-    try:
-        return float(before) if before else float("inf")
-    except ValueError:
-        raise InvalidRequest([FieldError("before", "is not the `next` of a page")]) from None
+    if not before:
+        return math.inf
+    with suppress(ValueError):
+        if math.isfinite(score := float(before)):
+            return score
+    raise InvalidRequest([FieldError("before", "is not the `next` of a page")])

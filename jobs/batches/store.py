@@ -184,8 +184,9 @@ class Intake:
     async def give_up(self) -> None:
         """Leave nothing."""
         with redis_errors():
-            if await self._store.redis.hget(self._names.batch, "upload") == self._token.encode():
-                await self._store.redis.unlink(self._names.batch, self._names.items)
+            if await self._store.redis.hget(self._names.batch, "upload") != self._token.encode():
+                return  # complete, or somebody else's by now
+            await self._store.redis.unlink(self._names.batch, self._names.items)
         if self._store.archive is not None:
             await self._store.archive.remove(self._draft.id)
 
