@@ -16,7 +16,7 @@ export EVAL_STATE_DIR := $(STATE)
 export PYTHONPYCACHEPREFIX := $(STATE)/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/cache/hypothesis
 
-.PHONY: up setup setup-dev test chaos soak lint type bench autoscale-demo doctor clean python
+.PHONY: up setup setup-dev test fuzz chaos soak lint type bench autoscale-demo doctor clean python
 
 up: python ## Install what is missing, start Redis, a worker and the API, check, and stay until Ctrl-C
 	@exec $(BOOTSTRAP) --die-with-parent $$PPID
@@ -39,6 +39,9 @@ chaos: setup-dev ## Random kills under load; EVAL_CHAOS_S seconds, EVAL_CHAOS_SE
 
 soak: setup-dev ## Steady load of every kind for EVAL_SOAK_S seconds; nothing may grow
 	@EVAL_SOAK_S="$${EVAL_SOAK_S:-300}" "$(BIN)/python" -m pytest tests/chaos/test_soak.py
+
+fuzz: setup-dev ## Search longer for input that breaks something: EVAL_FUZZ_EXAMPLES=2000
+	@EVAL_FUZZ_EXAMPLES=$${EVAL_FUZZ_EXAMPLES:-2000} "$(BIN)/python" -m pytest -o timeout=7200 tests/fuzz $(PYTEST_ARGS)
 
 lint: setup-dev ## Style and the arrows between rooms
 	@"$(BIN)/ruff" check .

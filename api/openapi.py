@@ -101,6 +101,14 @@ def answers(status: int, content: type[BaseModel] | str, *failures: int) -> dict
     return told
 
 
+def text_answers(example: str, *failures: int) -> dict[int | str, dict[str, Any]]:
+    """`responses` of a route that says everything as text, problems too."""
+    told = answers(200, example)
+    for failure in failures:
+        told[failure] = {"description": _WORDS[failure], "content": _content(f"[evalpool: {failure} ...]")}
+    return told
+
+
 def also_events(told: dict[int | str, dict[str, Any]], example: str) -> dict[int | str, dict[str, Any]]:
     """`responses` of a route that streams to those who accept it."""
     told[200]["content"]["text/event-stream"] = {"schema": {"type": "string"}, "example": example}

@@ -10,7 +10,7 @@ import secrets
 import shlex
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -43,8 +43,8 @@ class Plan:
 
     settings: Settings
     workers: int
-    token: str
-    redis_url: str
+    token: str = field(repr=False)
+    redis_url: str = field(repr=False)
     redis_name: str
     server: valkey.PrivateServer | None
     environment_root: Path

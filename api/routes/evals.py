@@ -13,7 +13,7 @@ from api import metrics, problems, streaming, waiting
 from api.convert import job_of, job_of_text, new_id, response_of
 from api.edge import PROGRAM_S, report
 from api.errors import JobFailed, NoReply
-from api.openapi import DirectRoute, also_events, answers, body
+from api.openapi import DirectRoute, also_events, answers, body, text_answers
 from api.parse import parse, read_body
 from api.schemas import EvalRequest, EvalResponse, TextEvalRequest
 from api.text import text_of
@@ -77,7 +77,7 @@ class Evals:
             summary="Run a program, get its output as text",
             description="The protocol of the `replit-code-exec` client. Errors are one line of text as well.",
             response_class=PlainTextResponse,
-            responses=answers(200, "2\n[evalpool: timed out after 10 s]\n"),
+            responses=text_answers("2\n[evalpool: timed out after 10 s]\n", 401, 413, 415, 422, 429, 500, 503),
             openapi_extra=body(TextEvalRequest),
             route_class_override=DirectRoute,
         )

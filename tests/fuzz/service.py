@@ -1,10 +1,15 @@
-"""The service in one process: the real app on the broker in memory, and a worker that answers at once."""
+"""The service in one process: the real app on the broker in memory, and a worker that answers at once.
+
+As a script: serves it on the listening socket of a descriptor, with a Redis: `service.py FD URL`.
+"""
 
 from __future__ import annotations
 
+import sys
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+import uvicorn
 from pydantic import SecretStr
 
 from api.app import create_app
@@ -52,8 +57,13 @@ def result_of(job: Job) -> JobResult:
     )
 
 
-def make_app() -> FastAPI:
+def make_app(redis_url: str) -> FastAPI:
+    """Build the app; on the Redis are only its batches."""
     broker = AnsweringBroker()
     info = WorkerInfo(id="w1", slots=4, environments=("default",), started_at=0.0)
     broker.notices["w1"] = (broker.clock() + FOR_EVER_S, info)
-    return create_app(ApiSettings(token_auth=SecretStr(TOKEN)), broker, broker.inbox())
+    return create_app(ApiSettings(token_auth=SecretStr(TOKEN), redis_url=SecretStr(redis_url)), broker, broker.inbox())
+
+
+if __name__ == "__main__":
+    uvicorn.run(make_app(sys.argv[2]), fd=int(sys.argv[1]), log_level="critical")

