@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from api.app import create_app
 from jobs.errors import BrokerUnavailable
 
 if TYPE_CHECKING:
+    import pytest
     from api_fakes import FakeBroker
 
     from api.settings import ApiSettings
@@ -156,6 +158,28 @@ async def test_lanes_are_asked_for_at_the_scrape_and_redis_may_be_away(
     ] == [7, 2, 0.25, 2, 1, 3]
     assert up["evalpool_redis_round_trip_seconds_count", ()] >= 1
     assert down["evalpool_broker_up", ()] == 0
+
+
+async def test_a_scrape_does_not_wait_for_a_redis_that_hangs_and_asks_it_once(
+    client: httpx2.AsyncClient, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scraper gives up after some seconds, and would take the whole process for dead."""
+    asked, over = [], asyncio.Event()
+
+    async def unreachable() -> list[str]:
+        asked.append(1)
+        await over.wait()
+        return []
+
+    monkeypatch.setattr("api.routes.meta._PATIENCE_S", 0.01)
+    monkeypatch.setattr(broker, "unreachable", unreachable)
+    hung = [await samples(client), await samples(client)]
+    over.set()
+    await asyncio.sleep(0.01)
+
+    assert [one["evalpool_broker_up", ()] for one in hung] == [0, 0]
+    assert len(asked) == 1
+    assert (await samples(client))["evalpool_broker_up", ()] == 1
 
 
 async def test_every_answer_forbids_sniffing(client: httpx2.AsyncClient) -> None:
