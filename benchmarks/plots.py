@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ def draw(name: str, data: dict[str, Any], folder: Path) -> Path:
     source.write_text(json.dumps(data, indent=1) + "\n")
     python = environment_root() / "bin" / "python3"
     command = [python, "-I", Path(__file__).resolve(), name, source, picture]
-    subprocess.run([str(part) for part in command], check=True, env={"MPLCONFIGDIR": str(folder)})
-    (folder / "fontlist-v390.json").unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory() as cache:
+        subprocess.run([str(part) for part in command], check=True, env={"MPLCONFIGDIR": cache})
     return picture
 
 
@@ -59,7 +60,34 @@ def autoscale(plt: Any, data: dict[str, Any]) -> Any:
     return figure
 
 
-DRAWN = {"autoscale": autoscale}
+def capacity(plt: Any, data: dict[str, Any]) -> Any:
+    """p99 against how full the workers are; a burst and a loss over time."""
+    figure, (full, burst, loss) = plt.subplots(1, 3, figsize=(12, 4), constrained_layout=True)
+    for curve in data["fullness"]:
+        at, p99 = zip(*curve["points"], strict=True)
+        full.plot([100 * one for one in at], [1000 * one for one in p99], marker=".", label=f"{curve['rate']:,}/s")
+    full.set_title("p99 against how full workers are")
+    full.set_xlabel("full, %")
+    full.legend(title="evals")
+    for axis, events, title in (
+        (burst, data["events"][::2], "a burst of 1,000 at 1,000/s"),
+        (loss, data["events"][1::2], "a third of the workers dies at 10,000/s"),
+    ):
+        for event in events:
+            at, p99 = zip(*event["curve"], strict=True)
+            axis.plot(at, [1000 * one for one in p99], label=f"{event['full'] * 100:.0f} % full before")
+        axis.set_title(title)
+        axis.set_xlabel("seconds")
+        axis.legend()
+    for axis in (full, burst, loss):
+        axis.set_yscale("log")
+        axis.set_ylabel("p99, ms")
+        axis.axhline(100, color="black", linewidth=1, linestyle=":")
+        axis.grid(alpha=0.3)
+    return figure
+
+
+DRAWN = {"autoscale": autoscale, "capacity": capacity}
 
 
 def main() -> None:

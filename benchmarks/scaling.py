@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import random
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -26,7 +25,9 @@ from rich.table import Table
 
 from benchmarks import report
 from benchmarks.cluster import ClusterFailed, environment_root, fleet
+from benchmarks.des import poisson
 from benchmarks.load import Program, closed_loop, open_loop
+from benchmarks.load import evenly as evenly_spaced
 from benchmarks.samples import Run, percentile, pooled, summarise
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Calibration:
     calm_s: list[tuple[float, float]]
     """Request to answer, and lease to result of the same: one at a time, nothing else running."""
     cpu_per_eval_s: float
+    loaded_s: float
     measured: list[dict[str, float]]
     """Per number of workers: rate, p50_s, p99_s under the open loop."""
 
@@ -194,15 +196,14 @@ def calibrate(say: Callable[[str], None]) -> Calibration:
         nap_s=NAP_S,
         calm_s=[(round(one.latency_s, 5), round(one.run_s, 5)) for one in calm.samples],
         cpu_per_eval_s=min(spent),
+        loaded_s=LOADED_S,
         measured=measured,
     )
 
 
 def _open(running: Fleet, *, rate: float, duration_s: float, evenly: bool = False) -> Run:
     """Arrivals at random (Poisson) or evenly; the same ones at each call."""
-    dice, at_s, offsets_s = random.Random(1), 0.0, []
-    while (at_s := at_s + (1 / rate if evenly else dice.expovariate(rate))) < duration_s:
-        offsets_s.append(at_s)
+    offsets_s = evenly_spaced(rate=rate, duration_s=duration_s) if evenly else poisson(rate, duration_s)
     return uvloop.run(open_loop(running.endpoints[0], NAP, offsets_s=offsets_s, connections=200))
 
 

@@ -118,9 +118,10 @@ def coordinator_command() -> None:
 
 @app.command("bench", context_settings=_PASS_ON)
 def bench_command(context: typer.Context) -> None:
-    """Measure, and print a table (`bench scaling`: the scaling curve; options: see `evalctl bench --help`)."""
+    """Measure, and print a table. `bench scaling` and `bench simulate` are about more than one worker."""
     os.chdir(_BENCHMARKS.parent)
-    module, *options = ["scaling", *context.args[1:]] if context.args[:1] == ["scaling"] else ["bench", *context.args]
+    named = context.args[:1] in (["scaling"], ["simulate"])
+    module, *options = context.args if named else ["bench", *context.args]
     _become("-m", f"benchmarks.{module}", *options)
 
 

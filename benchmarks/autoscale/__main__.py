@@ -32,20 +32,26 @@ if TYPE_CHECKING:
     from benchmarks.autoscale.story import Row
 
 MANIFEST = CHECKOUT / "deploy/kubernetes/overlays/production/scaledobject-worker.yaml"
-FACTOR, SLOTS, NAP_S, MOST = 8.0, 4, 0.05, 10
-LOW, HIGH = 20, 200
+FACTOR, SLOTS, NAP_S, MOST = 10.0, 2, 0.05, 8
+HIGHEST, LIGHT = 200.0, 3.0
+"""The peak, per second, and how many times that a machine must be able to do: it boots the workers beside."""
 PROGRAM = Program(code=f"import time\ntime.sleep({NAP_S})\nprint('awake')", stdout="awake\n")
-PHASES = (
-    Phase(name="quiet", start=LOW, end=LOW, duration_s=10),
-    Phase(name="climb", start=LOW, end=HIGH, duration_s=40),
-    Phase(name="peak, catching up", start=HIGH, end=HIGH, duration_s=15),
-    Phase(name="peak, caught up", start=HIGH, end=HIGH, duration_s=20),
-    Phase(name="peak, one killed", start=HIGH, end=HIGH, duration_s=15),
-    Phase(name="fall", start=HIGH, end=LOW, duration_s=10),
-    Phase(name="quiet again", start=LOW, end=LOW, duration_s=90),
-)
-KILL_AT_S = 87.0
-CAUGHT_UP = PHASES[3].name
+CAUGHT_UP = "peak, caught up"
+KILL_AT_S = 102.0
+
+
+def phases(high: float) -> list[Phase]:
+    """A tenth of the peak, the peak, a tenth again."""
+    low = high / 10
+    return [
+        Phase(name="quiet", start=low, end=low, duration_s=10),
+        Phase(name="climb", start=low, end=high, duration_s=55),
+        Phase(name="peak, catching up", start=high, end=high, duration_s=15),
+        Phase(name=CAUGHT_UP, start=high, end=high, duration_s=20),
+        Phase(name="peak, one killed", start=high, end=high, duration_s=12),
+        Phase(name="fall", start=high, end=low, duration_s=10),
+        Phase(name="quiet again", start=low, end=low, duration_s=78),
+    ]
 
 
 def judged(outcome: Outcome, rows: Sequence[Row]) -> list[tuple[str, bool]]:
@@ -79,7 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=max(Console().width, 110))
     scaling = manifest.read(MANIFEST).at_most(MOST)
     setup = Setup(
-        scaling=scaling, phases=PHASES, factor=FACTOR, program=PROGRAM, slots=SLOTS, kill_at_s=KILL_AT_S
+        scaling=scaling,
+        phases=lambda possible: phases(min(HIGHEST, possible / LIGHT // 10 * 10)),
+        factor=FACTOR,
+        program=PROGRAM,
+        slots=SLOTS,
+        kill_at_s=KILL_AT_S,
     )
     console.print(
         f"{MANIFEST.relative_to(CHECKOUT)}: its queries and behaviour, every duration divided by {FACTOR:g}; "
@@ -92,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ClusterFailed, DebsError, OSError) as error:
         Console(stderr=True).print(f"autoscale-demo: {error}", style="red", markup=False)
         return 2
-    rows = story.table(PHASES, outcome.offsets_s, outcome.run.samples, outcome.moments)
+    rows = story.table(outcome.phases, outcome.offsets_s, outcome.run.samples, outcome.moments)
     verdicts = judged(outcome, rows)
     data = {
         "machine": report.machine(),

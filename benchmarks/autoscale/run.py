@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 SYNC_S, SCRAPE_S = 15.0, 5.0
 """How often the HPA decides (the controller manager's default), and Prometheus scrapes (deploy/kubernetes)."""
 _TICK_S = 0.1
+WARM_UP_S = 2.0
+TRIVIAL = Program(code="print(1+1)", stdout="2\n")
 CONNECTIONS = 400
 """Enough for what waits while the first workers are too few."""
 
@@ -38,7 +40,8 @@ class Setup:
     """What is run, and how fast its time passes."""
 
     scaling: Scaling
-    phases: Sequence[Phase]
+    phases: Callable[[float], Sequence[Phase]]
+    """The load, by what this machine can do: trivial evals per second on the least number of workers."""
     factor: float
     """The autoscaler's seconds per second: its periods, windows and ranges are divided by this."""
     program: Program
@@ -51,6 +54,7 @@ class Setup:
 class Outcome:
     """What happened."""
 
+    phases: Sequence[Phase]
     offsets_s: Sequence[float]
     run: Run
     moments: list[Moment]
@@ -113,12 +117,12 @@ def run(setup: Setup, *, say: Callable[[str], None]) -> Outcome:
         replicas = Replicas(running, [free_port() for _ in range(behaviour.most + 4)], wanted=behaviour.least)
         replicas.reconcile()
         running.wait_until_ready()
-        uvloop.run(closed_loop(running.endpoints[0], setup.program, concurrency=4, requests=40))
+        possible = uvloop.run(closed_loop(running.endpoints[0], TRIVIAL, concurrency=8, duration_s=WARM_UP_S)).rate
         ports = [api.port, *replicas.ports]
         with prometheus(running.state / "prometheus", ports=ports, scrape_every_s=every_s) as monitoring:
             control = _Control(setup, monitoring, replicas)
             _until(lambda: None not in control.values().values())
-            return _under_load(setup, running.endpoints[0], control, say)
+            return _under_load(setup.phases(possible), running.endpoints[0], control, say)
 
 
 def _until(holds: Callable[[], bool]) -> None:
@@ -129,17 +133,19 @@ def _until(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _under_load(setup: Setup, endpoint: Endpoint, control: _Control, say: Callable[[str], None]) -> Outcome:
-    offsets_s = arrivals(setup.phases)
+def _under_load(
+    phases: Sequence[Phase], endpoint: Endpoint, control: _Control, say: Callable[[str], None]
+) -> Outcome:
+    offsets_s = arrivals(phases)
     say(f"{len(offsets_s)} evals in {offsets_s[-1]:.0f} s")
     thread = Thread(target=control.run, name="autoscaler")
     thread.start()
     try:
-        load = open_loop(endpoint, setup.program, offsets_s=offsets_s, connections=CONNECTIONS)
+        load = open_loop(endpoint, control.setup.program, offsets_s=offsets_s, connections=CONNECTIONS)
         result = uvloop.run(load)
     finally:
         control.over.set()
         thread.join()
     if control.failed is not None:
         raise control.failed
-    return Outcome(offsets_s, result, control.moments, control.replicas.drained, control.killed)
+    return Outcome(phases, offsets_s, result, control.moments, control.replicas.drained, control.killed)

@@ -27,7 +27,7 @@ async def test_workers_follow_the_load_up_and_down_and_lose_nothing() -> None:
     """One is killed at the peak, at least one drained behind it."""
     setup = Setup(
         scaling=manifest.read(MANIFEST).at_most(4),
-        phases=PHASES,
+        phases=lambda _: PHASES,
         factor=40,
         program=Program(code="import time\ntime.sleep(0.06)\nprint('awake')", stdout="awake\n"),
         slots=2,
