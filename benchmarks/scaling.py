@@ -23,7 +23,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import report
+from benchmarks import memory, report
 from benchmarks.cluster import ClusterFailed, environment_root, fleet
 from benchmarks.des import poisson
 from benchmarks.load import Program, closed_loop, open_loop
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 COUNTS = (1, 2, 4)
 CONCURRENCY = 16
-SECONDS, SETTLE_S = 5.0, 1.0
+SECONDS, SETTLE_S = 4.0, 0.5
 SLOTS = 4
 NAP_S = 0.05
-RATE_PER_WORKER = 40.0
-"""Of napping programs: about 55 % of a worker's slots."""
-CALM_RATE, CALM_S, LOADED_S = 10.0, 15.0, 18.0
+RATE_PER_WORKER = 30.0
+"""Of napping programs: a good two fifths of a worker's slots."""
+CALM_RATE, CALM_S, LOADED_S = 10.0, 12.0, 15.0
 TRIVIAL = Program(code="print(1+1)", stdout="2\n")
 NAP = Program(code=f"import time\ntime.sleep({NAP_S})\nprint('awake')", stdout="awake\n")
 UNRUN = Program(code="raise SystemExit('this ran')", stdout=None)
@@ -60,9 +60,11 @@ class Point:
     p99_ms: float
     errors: int
     cpu_ms: dict[str, float]
-    """Processor time per eval, by role. `cells` is what is left: jails, cells and the kernel's work for them."""
+    """Processor time per eval, by role. `cells` is jails, zygotes and cells."""
     busy: float
-    """Of the machine's processors."""
+    """Of the machine's processors, by us."""
+    others: float
+    """Of the machine's processors, by anything else: not quiet, if it is more than some percent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,21 +95,27 @@ class Meter:
             name: sum(_own_s(child.process.pid) for child in self._fleet.alive(name))
             for name in ("api", "worker", "valkey")
         }
-        return roles | {"load": time.process_time(), "machine": _machine_s()}
+        table, workers = memory.processes(), self._fleet.alive("worker")
+        jailed = {one.pid for worker in workers for one in memory.descendants(table, worker.process.pid)}
+        cells = sum(_own_s(pid, children=True) for pid in jailed)
+        return roles | {"load": time.process_time(), "cells": cells, "machine": _machine_s()}
 
-    def per_eval_ms(self, evals: int) -> tuple[dict[str, float], float]:
-        """Milliseconds by role, and how busy the processors were."""
+    def per_eval_ms(self, evals: int) -> tuple[dict[str, float], float, float]:
+        """Milliseconds by role; how busy the processors were by us, and by others."""
         spent = {name: value - self._before[name] for name, value in self._now().items()}
-        machine_s = spent.pop("machine")
-        spent["cells"] = machine_s - sum(spent.values())
-        wall_s = (time.monotonic() - self._began) * len(os.sched_getaffinity(0))
-        return {name: round(value / max(evals, 1) * 1000, 3) for name, value in spent.items()}, machine_s / wall_s
+        all_s = (time.monotonic() - self._began) * len(os.sched_getaffinity(0))
+        machine_s, ours_s = spent.pop("machine"), sum(spent.values())
+        per_eval = {name: round(value / max(evals, 1) * 1000, 3) for name, value in spent.items()}
+        return per_eval, ours_s / all_s, max(0.0, machine_s - ours_s) / all_s
 
 
-def _own_s(pid: int) -> float:
-    """User and system time of one process, without its children."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * _TICK_S
+def _own_s(pid: int, *, children: bool = False) -> float:
+    """User and system time of one process, and of the children that it has buried; 0 if it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11 : 15 if children else 13])) * _TICK_S
 
 
 def _machine_s() -> float:
@@ -137,7 +145,7 @@ def _point(running: Fleet, program: Program) -> Point:
     time.sleep(SETTLE_S)
     meter = Meter(running)
     run = uvloop.run(_closed(running, program, SECONDS))
-    cpu_ms, busy = meter.per_eval_ms(len(run.samples))
+    cpu_ms, busy, others = meter.per_eval_ms(len(run.samples))
     summary = summarise(run)
     return Point(
         workers=len(running.alive("worker")),
@@ -148,6 +156,7 @@ def _point(running: Fleet, program: Program) -> Point:
         errors=summary.errors,
         cpu_ms=cpu_ms,
         busy=busy,
+        others=others,
     )
 
 
@@ -210,23 +219,24 @@ def _open(running: Fleet, *, rate: float, duration_s: float, evenly: bool = Fals
 def shown(title: str, points: Sequence[Point]) -> Table:
     roles = list(points[0].cpu_ms)
     view = Table(title=title, box=SIMPLE)
-    for heading in ("workers", "APIs", "rate", "p50", "p99", "busy", *(f"{role} ms" for role in roles)):
+    for heading in ("workers", "APIs", "rate", "p50", "p99", "ours", "others", *(f"{role} ms" for role in roles)):
         view.add_column(heading, justify="right", no_wrap=True)
     for one in points:
-        figures = (f"{one.rate:,.0f}/s", f"{one.p50_ms:.1f} ms", f"{one.p99_ms:.1f} ms", f"{one.busy * 100:.0f} %")
-        view.add_row(str(one.workers), str(one.apis), *figures, *(f"{one.cpu_ms[role]:.2f}" for role in roles))
+        figures = (f"{one.rate:,.0f}/s", f"{one.p50_ms:.1f} ms", f"{one.p99_ms:.1f} ms")
+        shares = (f"{one.busy * 100:.0f} %", f"{one.others * 100:.0f} %")
+        view.add_row(str(one.workers), str(one.apis), *figures, *shares, *(f"{one.cpu_ms[role]:.2f}" for role in roles))
     return view
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     argparse.ArgumentParser(prog="bench scaling", description=__doc__).parse_args(arguments)
-    console = Console(width=max(Console().width, 110))
+    console = Console(width=max(Console().width, 120))
     try:
         with console.status("starting") as status:
+            calibration = calibrate(status.update)
             evals = list(curve(status.update, sandbox="nsjail"))
             queue = list(curve(status.update, sandbox="noop"))
-            calibration = calibrate(status.update)
     except (ClusterFailed, OSError) as error:
         Console(stderr=True).print(f"scaling: {error}", style="red", markup=False)
         return 2
