@@ -48,6 +48,8 @@ class Setup:
     slots: int
     kill_at_s: float
     """When a worker is killed with SIGKILL."""
+    linger_s: float = 0.0
+    """How long to wait behind the load for replicas to fall, where they have not."""
 
 
 @dataclass(slots=True)
@@ -79,6 +81,11 @@ class _Control:
             self._run()
         except Exception as error:  # noqa: BLE001 (told by whoever joins the thread)
             self.failed = error
+
+    @property
+    def fallen(self) -> bool:
+        """Whether there were more replicas than are wanted now."""
+        return self.moments[-1].wanted < max(moment.wanted for moment in self.moments)
 
     def values(self) -> dict[str, float | None]:
         """Value of each trigger's query now."""
@@ -143,6 +150,9 @@ def _under_load(
     try:
         load = open_loop(endpoint, control.setup.program, offsets_s=offsets_s, connections=CONNECTIONS)
         result = uvloop.run(load)
+        give_up = time.monotonic() + control.setup.linger_s
+        while not control.fallen and thread.is_alive() and time.monotonic() < give_up:
+            time.sleep(_TICK_S)
     finally:
         control.over.set()
         thread.join()

@@ -17,9 +17,9 @@ from benchmarks.load import Program
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(120)]
 PHASES = [
-    Phase(name="quiet", start=10, end=10, duration_s=1.5),
-    Phase(name="peak", start=50, end=50, duration_s=5),
-    Phase(name="quiet again", start=10, end=10, duration_s=11),
+    Phase(name="quiet", start=5, end=5, duration_s=1.5),
+    Phase(name="peak", start=24, end=24, duration_s=5),
+    Phase(name="quiet again", start=5, end=5, duration_s=8),
 ]
 
 
@@ -29,9 +29,10 @@ async def test_workers_follow_the_load_up_and_down_and_lose_nothing() -> None:
         scaling=manifest.read(MANIFEST).at_most(4),
         phases=lambda _: PHASES,
         factor=40,
-        program=Program(code="import time\ntime.sleep(0.06)\nprint('awake')", stdout="awake\n"),
+        program=Program(code="import time\ntime.sleep(0.12)\nprint('awake')", stdout="awake\n"),
         slots=2,
         kill_at_s=5,
+        linger_s=40,
     )
 
     outcome = await asyncio.to_thread(run, setup, say=lambda _: None)
