@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 ITEMS = int(os.environ.get("EVAL_CHAOS_ITEMS", "240"))
 NAP_S = 0.03
-LIMIT_S = 60 + ITEMS * NAP_S
-BACK_S = 10.0
+CROWDED = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+"""How many want each processor: what takes 10 s on a machine of its own takes longer here."""
+LIMIT_S = (60 + ITEMS * NAP_S) * CROWDED
+BACK_S = 10.0 * CROWDED
 """Within which a batch goes on whose `rq worker` and work-horse were killed."""
 
 MANY = 1_000
@@ -36,6 +38,7 @@ pytestmark = [pytest.mark.jail, pytest.mark.timeout(LIMIT_S + 30)]
 async def cluster() -> AsyncIterator[Cluster]:
     with Cluster(None) as opened:
         opened.start_coordinator()
+        opened.start_coordinator()
         await opened.ready()
         yield opened
 
@@ -46,26 +49,24 @@ async def test_every_item_has_one_result_whatever_is_killed(cluster: Cluster) ->
     following = asyncio.create_task(calls.all_results(cluster, batch, LIMIT_S))
 
     await completed(cluster, batch, 0.1)
-    os.kill(horse(cluster.alive("coordinator")[0]), signal.SIGKILL)
+    os.kill(horse(await working(cluster)), signal.SIGKILL)
 
     await completed(cluster, batch, 0.25)
     cluster.worker.kill()
     cluster.start_worker()
 
     await completed(cluster, batch, 0.4)
-    killed = cluster.alive("coordinator")[0]
+    killed = await working(cluster)
     os.kill(horse(killed), signal.SIGKILL)
     killed.kill()
-    cluster.start_coordinator()
     before = (await calls.view(cluster, batch))["completed"]
-    await until(lambda: bool(cluster.alive("coordinator")), "a coordinator")
     async with asyncio.timeout(BACK_S):
         await completed(cluster, batch, (before + MORE) / ITEMS)
 
     if ITEMS > MANY:  # the parent alone: its work-horse lives on, and meets a twin
         await completed(cluster, batch, 0.6)
-        cluster.alive("coordinator")[0].kill()
         cluster.start_coordinator()
+        (await working(cluster)).kill()
 
     cluster.api.kill()
     cluster.start_api()
@@ -86,6 +87,12 @@ async def completed(cluster: Cluster, batch: str, share: float) -> None:
     async with asyncio.timeout(LIMIT_S):
         while (await calls.view(cluster, batch))["completed"] < min(share, 0.97) * ITEMS:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+async def working(cluster: Cluster) -> Service:
+    """The coordinator that has the batch."""
+    await until(lambda: any(children(one.pid) for one in cluster.alive("coordinator")), "a turn")
+    return next(one for one in cluster.alive("coordinator") if children(one.pid))
 
 
 def horse(coordinator: Service) -> int:
