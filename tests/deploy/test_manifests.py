@@ -178,6 +178,25 @@ def test_workers_reach_redis_and_names_only(manifests: list[Manifest]) -> None:
     }
 
 
+def test_redis_is_reached_by_its_clients_and_by_the_autoscaler_that_asks_it(
+    overlays: dict[str, list[Manifest]],
+) -> None:
+    labels = {"app.kubernetes.io/component": "redis", "app.kubernetes.io/name": "evalpool"}
+    for overlay, manifests in overlays.items():
+        policies = [one["spec"] for one in of_kind(manifests, "NetworkPolicy")]
+        rules = [rule for one in policies if selects(one["podSelector"], labels) for rule in one.get("ingress", ())]
+        namespaces = [
+            source["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+            for rule in rules
+            for source in rule["from"]
+            if "namespaceSelector" in source
+        ]
+        triggers = [trigger for one in of_kind(manifests, "ScaledObject") for trigger in one["spec"]["triggers"]]
+        asks = any(trigger["type"] == "redis" for trigger in triggers)
+
+        assert namespaces == (["keda"] if asks else []), overlay
+
+
 def selects(selector: Manifest, labels: dict[str, str]) -> bool:
     wanted = selector.get("matchLabels", {}).items() <= labels.items()
     return wanted and all(labels[one["key"]] in one["values"] for one in selector.get("matchExpressions", ()))
