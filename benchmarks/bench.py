@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import batches, languages, memory, report, targets
+from benchmarks import batches, languages, memory, neighbours, report, targets
 from benchmarks.cluster import ClusterFailed
 from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
 from benchmarks.targets import Figure, Judgement
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
-PARTS = ("evals", "batches", "languages")
+PARTS = ("evals", "batches", "languages", "neighbours")
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 
 
@@ -130,6 +130,10 @@ def _measured(
         of_languages = languages.measure(languages.QUICK if quick else languages.FULL, say=say)
         figures += languages.figures_of(of_languages)
         series |= of_languages.series()
+    if "neighbours" in parts:
+        of_neighbours = neighbours.measure(neighbours.QUICK if quick else neighbours.FULL, say=say)
+        figures += neighbours.figures_of(of_neighbours)
+        series |= of_neighbours.series()
     return figures, series, details
 
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from benchmarks.hostile import HOSTILE
+
 
 class Judgement(StrEnum):
     PASS = "PASS"
@@ -48,6 +50,14 @@ def of_language(name: str) -> str:
     return f"{name} eval p50, vs bare {name}"
 
 
+BESIDE_FAILURES = "beside hostile programs, failures"
+
+
+def beside(kind: str) -> str:
+    """Name of the figure of a well-behaved program beside hostile ones."""
+    return f"p99 beside {kind}"
+
+
 TARGETS = {
     LATENCY: Target(at_most=0.25, aim=0.12),
     THROUGHPUT: Target(at_least=3, aim=5),
@@ -60,6 +70,8 @@ TARGETS = {
     UNDER_BATCH_FAILURES: Target(at_most=0),
     of_language("bash"): Target(at_most=1.3),
     of_language("node"): Target(at_most=1.3),
+    **{beside(kind): Target(at_most=100) for kind in HOSTILE},  # ms
+    BESIDE_FAILURES: Target(at_most=0),
 }
 
 
