@@ -30,6 +30,8 @@ _GIVE_BACK_S = 3.0
 _PAUSE_S = 0.2
 _CANCELLED_KEPT = 10_000
 _YOUNG_S = 0.1
+_BIG_BYTES = 128 << 10
+"""Results of more go out one by one: a small one, which comes between, is not to wait behind many of them."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -58,6 +60,7 @@ class Consumer:
     ) -> None:
         self._broker, self._runner, self._metrics = broker, runner, metrics
         self._slots, self._starts = slots, starts
+        self._big = asyncio.Lock()
         self._running: dict[object, Running] = {}
         """By `Delivery.key`."""
         self._cancelled: dict[str, None] = {}
@@ -200,10 +203,9 @@ class Consumer:
 
     async def _finish(self, delivery: Delivery, result: JobResult) -> None:
         """Record the result, however long Redis is away: the lease tells whether it still counts."""
-        poison = result.reason is Reason.ATTEMPTS
         while not self._running[delivery.key].lost:
             try:
-                finish = await (self._broker.dead_letter if poison else self._broker.finish)(delivery, result)
+                finish = await self._recorded(delivery, result)
             except BrokerUnavailable:
                 self._running[delivery.key].parked = True
                 self._settle()
@@ -212,11 +214,23 @@ class Consumer:
             self._metrics.finished(delivery, result, stale=finish is Finish.STALE)
             return
 
+    async def _recorded(self, delivery: Delivery, result: JobResult) -> Finish:
+        record = self._broker.dead_letter if result.reason is Reason.ATTEMPTS else self._broker.finish
+        # Whose Redis is away must not keep those of another waiting.
+        if _size(result) <= _BIG_BYTES or self._running[delivery.key].parked:
+            return await record(delivery, result)
+        async with self._big:
+            return await record(delivery, result)
+
     def _settle(self) -> None:
         young = self._young()
         self._metrics.busy(self._busy(), young=young.total())
         for lane, room in self._room.items():
             _say(room, self.draining or self._free(lane, young) > 0)
+
+
+def _size(result: JobResult) -> int:
+    return sum(map(len, (result.stdout, result.stderr, *result.files.values())))
 
 
 def _say(event: asyncio.Event, so: bool) -> None:  # noqa: FBT001 (what it is set to)

@@ -42,6 +42,10 @@ V1 = Files(limit="memory.limit_in_bytes", peak="memory.max_usage_in_bytes", even
 V2 = Files(limit="memory.max", peak="memory.peak", events="memory.events")
 
 
+_CPU_WEIGHT = 64
+"""Of a whole cell, as of one process of niceness 2; a process of the service has 100."""
+
+
 class CellGroup:
     """The cgroup (version 1: one per controller) of one slot."""
 
@@ -55,6 +59,8 @@ class CellGroup:
             (memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(_SOCKETS_BYTES))
         if files is V2:
             (memory / "memory.oom.group").write_text("1")
+            with contextlib.suppress(OSError):  # the controller was not to be had
+                (memory / "cpu.weight").write_text(str(_CPU_WEIGHT))
         _forbid_swap(memory)
         self.procs = tuple(os.open(folder / "cgroup.procs", os.O_WRONLY) for folder in sorted(self._folders))
         self._limit = os.open(memory / files.limit, os.O_WRONLY)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CONTROLLERS = frozenset({"memory", "pids"})
+WISHED = "cpu"
+"""Shares processors by cell instead of by process, where it can be had."""
 _INNER = "evalpool.inner"
 """Not `evalpool-...`: those are groups of cells, which are swept."""
 
@@ -37,8 +39,14 @@ def place_for_cells(root: Path, own: str) -> Path | None:
 
 def hand_down(folder: Path) -> None:
     """Let groups in `folder` have the controllers. Raises OSError."""
-    if _words(folder / "cgroup.subtree_control") >= CONTROLLERS:
-        return
+    if not _words(folder / "cgroup.subtree_control") >= CONTROLLERS:
+        _hand_down(folder)
+    if WISHED in _words(folder / "cgroup.controllers") - _words(folder / "cgroup.subtree_control"):
+        with contextlib.suppress(OSError):  # processes here, or not ours to divide
+            (folder / "cgroup.subtree_control").write_text(f"+{WISHED}")
+
+
+def _hand_down(folder: Path) -> None:
     wanted = " ".join(f"+{name}" for name in sorted(CONTROLLERS))
     try:
         (folder / "cgroup.subtree_control").write_text(wanted)

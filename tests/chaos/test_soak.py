@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sweep
-from cluster import SLOTS, Cluster, cgroups_of, until
+from cluster import SLOTS, Cluster, cgroups_of, post, until
 from processes import descendants
 
 if TYPE_CHECKING:
@@ -100,11 +100,12 @@ async def _round(cluster: Cluster, seconds: float) -> Counter[str]:
     async def caller(number: int) -> None:
         while time.monotonic() < end:
             expected, request = MIXED[number % len(MIXED)]
-            answer = await cluster.eval(**request)
+            answer = await post(http, request)
             verdicts[expected if answer.verdict == expected else f"not {expected} but {answer.verdict}"] += 1
             number += 1
 
-    await asyncio.gather(*(caller(5 * number) for number in range(2 * SLOTS)))
+    async with cluster.client() as http:
+        await asyncio.gather(*(caller(5 * number) for number in range(2 * SLOTS)))
     return verdicts
 
 

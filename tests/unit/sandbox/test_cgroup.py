@@ -9,7 +9,7 @@ import pytest
 from sandbox.host.cgroup import V1, V2, CellGroup, Files, GroupUsage, Hierarchy
 
 VERSIONS = [pytest.param(V1, "under_oom 0\noom_kill {}\n", id="1"), pytest.param(V2, "oom 9\noom_kill {}\n", id="2")]
-CONTROL_FILES = {"cgroup.procs", "pids.max", "memory.oom.group"} | {
+CONTROL_FILES = {"cgroup.procs", "pids.max", "memory.oom.group", "cpu.weight"} | {
     name for files in (V1, V2) for name in (files.limit, files.peak, files.events)
 }
 
@@ -54,6 +54,7 @@ def test_a_group_bounds_processes_and_dies_whole_where_it_can(files: Files, memo
 
     assert (memory.with_name("pids") / "pids.max").read_text() == "64"
     assert (memory / "memory.oom.group").read_text() == ("1" if files is V2 else "")
+    assert (memory / "cpu.weight").read_text() == ("64" if files is V2 else ""), "a cell weighs as one process"
 
 
 def test_a_peak_that_cannot_begin_anew_is_no_peak(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

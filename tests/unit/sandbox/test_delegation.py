@@ -11,7 +11,7 @@ from sandbox.host import delegation
 from sandbox.host.delegation import hand_down, place_for_cells
 
 
-def group(folder: Path, *, has: str = "cpu memory pids", hands_down: str = "", processes: str = "") -> Path:
+def group(folder: Path, *, has: str = "memory pids", hands_down: str = "", processes: str = "") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in (("controllers", has), ("subtree_control", hands_down), ("procs", processes)):
         (folder / f"cgroup.{name}").write_text(text)
@@ -61,3 +61,10 @@ def test_processes_move_inside_where_they_are_found_again(tmp_path: Path, monkey
 
     assert (moved, (folder / "cgroup.subtree_control").read_text()) == (["11", "12"], "+memory +pids")
     assert place_for_cells(folder, "/evalpool.inner") == folder
+
+
+def test_processors_are_shared_out_by_cell_where_that_can_be_had(tmp_path: Path) -> None:
+    folder = group(tmp_path, has="cpu memory pids", hands_down="memory pids")
+    hand_down(folder)
+
+    assert (folder / "cgroup.subtree_control").read_text() == "+cpu"

@@ -9,12 +9,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from jobs.memory_broker import MemoryBroker
-from jobs.model import Job, JobResult, Lane, Status
+from jobs.model import Finish, Job, JobResult, Lane, Status
 from worker.consumer import Consumer
 from worker.metrics import WorkerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import pytest
 
     from jobs.model import Delivery
 
@@ -27,6 +29,7 @@ class Pool:
     def __init__(self) -> None:
         self.broker = MemoryBroker()
         self.running: dict[str, asyncio.Event] = {}
+        self.sizes: dict[str, int] = {}
         runner = SimpleNamespace(is_poison=lambda _: False, run=self._run)
         self.consumer = Consumer(
             self.broker.worker("w"),
@@ -40,7 +43,7 @@ class Pool:
         self.running[delivery.job.id] = done = asyncio.Event()
         await done.wait()
         del self.running[delivery.job.id]
-        return JobResult(job_id=delivery.job.id, status=Status.OK)
+        return JobResult(job_id=delivery.job.id, status=Status.OK, stdout="x" * self.sizes.get(delivery.job.id, 0))
 
     async def submit(self, name: str, count: int, lane: Lane) -> None:
         now = time.time()
@@ -113,3 +116,29 @@ async def test_a_batch_that_is_cancelled_runs_no_more():
 
         await asyncio.sleep(0.15)
         assert not (await pool.broker.depth(Lane.BATCH))
+
+
+async def test_big_results_go_out_one_by_one_and_small_ones_between_them(monkeypatch: pytest.MonkeyPatch):
+    """Eight floods at once held every answer up for 200 ms."""
+    async with consuming() as pool:
+        under_way: list[str] = []
+        gone = asyncio.Event()
+
+        async def finish(delivery: Delivery, _: JobResult) -> Finish:
+            under_way.append(delivery.job.id)
+            if delivery.job.id in pool.sizes:
+                await gone.wait()
+            return Finish.RECORDED
+
+        monkeypatch.setattr(pool.consumer._broker, "finish", finish)
+        pool.sizes = {"job0": 1 << 20, "job1": 1 << 20}
+        await pool.submit("job", 3, Lane.SINGLE)
+        await pool.settled()
+        for done in list(pool.running.values()):
+            done.set()
+        await pool.settled()
+        assert under_way == ["job0", "job2"]
+
+        gone.set()
+        await pool.settled()
+        assert under_way == ["job0", "job2", "job1"]
