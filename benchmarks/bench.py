@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import batches, languages, memory, neighbours, report, targets
+from benchmarks import batches, languages, memory, neighbours, report, targets, walls
 from benchmarks.cluster import ClusterFailed
 from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
 from benchmarks.targets import Figure, Judgement
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
-PARTS = ("evals", "batches", "languages", "neighbours")
+PARTS = ("evals", "batches", "languages", "neighbours", "walls")
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 
 
@@ -134,6 +134,10 @@ def _measured(
         of_neighbours = neighbours.measure(neighbours.QUICK if quick else neighbours.FULL, say=say)
         figures += neighbours.figures_of(of_neighbours)
         series |= of_neighbours.series()
+    if "walls" in parts:
+        of_walls = walls.measure(walls.QUICK if quick else walls.FULL, say=say)
+        figures += walls.figures_of(of_walls)
+        series |= of_walls.series()
     return figures, series, details
 
 

@@ -2,24 +2,30 @@
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from benchmarks import batches, languages, report, targets
+from benchmarks import batches, languages, neighbours, report, targets, walls
 from benchmarks.batches import Batches
 from benchmarks.bench import figures_of
+from benchmarks.hostile import HOSTILE
 from benchmarks.languages import Languages
 from benchmarks.measure import CONCURRENT, FULL, PARALLEL, Measurement
 from benchmarks.memory import Census, ZygoteMemory
+from benchmarks.neighbours import Neighbours
 from benchmarks.samples import Run, Sample
 from benchmarks.targets import Judgement
+from benchmarks.walls import ALL, CGROUP, LINES, Walls
+from sandbox.guest import cell
 
 MIB = 1 << 20
 
 OF_BATCHES = {targets.BATCH_RATE, targets.UNDER_BATCH, targets.UNDER_BATCH_FAILURES}
 OF_LANGUAGES = {targets.of_language("bash"), targets.of_language("node")}
-OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_LANGUAGES
+OF_NEIGHBOURS = {*map(targets.beside, HOSTILE), targets.BESIDE_FAILURES}
+OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_LANGUAGES - OF_NEIGHBOURS
 
 
 def run_of(latency_s, *, rate):
@@ -99,3 +105,28 @@ def test_a_language_is_judged_beside_its_bare_command():
 
     assert {name for name, figure in figures.items() if figure.judgement is not Judgement.STATED} == OF_LANGUAGES
     assert figures[targets.of_language("bash")].ratio == pytest.approx(1.5)
+
+
+def test_every_kind_of_neighbour_is_judged():
+    runs = {"nobody": run_of(0.001, rate=20)} | {kind: run_of(0.05, rate=20) for kind in HOSTILE}
+    figures = {figure.name: figure for figure in neighbours.figures_of(Neighbours(runs))}
+
+    assert {name for name, figure in figures.items() if figure.judgement is Judgement.PASS} == OF_NEIGHBOURS
+    assert figures["p99 beside nobody"].value == pytest.approx(1)
+
+
+def test_a_walls_cost_is_what_goes_faster_without_it():
+    found = Walls({ALL: [run_of(0.01, rate=100)], CGROUP: [run_of(0.01, rate=110)]})
+    figures = {figure.name: figure for figure in walls.figures_of(found)}
+
+    assert figures["without cgroup"].ratio == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_every_wall_is_lines_of_the_guest_that_can_be_taken_out(name):
+    """Measuring with a wall that still stands would show that it costs nothing."""
+    source = Path(cell.__file__).read_text()
+    changed = walls.without(source, LINES[name])
+
+    assert changed.count("pass\n") > source.count("pass\n")
+    compile(changed, "cell.py", "exec")
