@@ -4,6 +4,7 @@ async with Sandbox(default_environment(path), SandboxConfig(run_dir=folder)) as 
     report = await sandbox.run(RunSpec(code="print(1 + 1)"))
 """
 
+from sandbox.bytecode import Bytecode
 from sandbox.config import CellLimits, SandboxConfig
 from sandbox.ending import Ending, ending_of
 from sandbox.environment import Environment, Kind, Tier, bare_environment, default_environment
@@ -14,6 +15,7 @@ from sandbox.shared import Shared
 from sandbox.spec import CompileReport, Limits, RunReport, RunSpec, Usage
 
 __all__ = [
+    "Bytecode",
     "CellLimits",
     "CompileReport",
     "Ending",

@@ -28,6 +28,7 @@ from sandbox.spec import RunReport, RunSpec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.bytecode import Turn
     from sandbox.config import SandboxConfig
     from sandbox.environment import Environment, Tier
 
@@ -99,7 +100,7 @@ class Sandbox:
         Cancelling the call kills the program. Raises JailFailed (try again), NotSupported.
         """
         self._refuse(spec)
-        pool = self._pools[self._tier(spec.code)]
+        pool = self._pools[self._tier_of(spec)]
         self._running += 1
         self._idle.clear()
         try:
@@ -116,19 +117,37 @@ class Sandbox:
         self, pool: Pool, spec: RunSpec, on_output: Callable[[str, bytes], None] | None
     ) -> tuple[RunReport, bool]:
         if not self.environment.compile:
-            return await self._step(pool, spec, on_output)
+            return await self._shared_step(pool, spec, on_output)
         built = await self._compiler.build(spec, lambda compile_spec: self._step(pool, compile_spec, step="compile"))
         if isinstance(built, RunReport):
             return built, False
         report, warm = await self._step(pool, built.spec_of(spec, self.environment.binary), on_output)
         return replace(report, compile=built.report), warm
 
+    async def _shared_step(
+        self, pool: Pool, spec: RunSpec, on_output: Callable[[str, bytes], None] | None
+    ) -> tuple[RunReport, bool]:
+        """Run; if the program's bytecode is shared, with what an earlier run compiled, or compiling for later ones."""
+        if spec.bytecode is None or not spec.bytecode.is_of(self) or spec.interpreter_mode or spec.strace:
+            return await self._step(pool, spec, on_output)
+        turn = await spec.bytecode.turn()
+        try:
+            return await self._step(pool, spec, on_output, turn=turn)
+        finally:
+            turn.end()
+
     async def _step(
-        self, pool: Pool, spec: RunSpec, on_output: Callable[[str, bytes], None] | None = None, *, step: str = "run"
+        self,
+        pool: Pool,
+        spec: RunSpec,
+        on_output: Callable[[str, bytes], None] | None = None,
+        *,
+        step: str = "run",
+        turn: Turn | None = None,
     ) -> tuple[RunReport, bool]:
         cell, warm = await pool.acquire(trace=spec.strace, patient=spec.patient)
         try:
-            return await cell.run(spec, on_output, step=step), warm
+            return await cell.run(spec, on_output, step=step, turn=turn), warm
         except JailFailed:
             pool.stats.cells_broken += 1
             raise
@@ -172,6 +191,13 @@ class Sandbox:
         first.want(cells)
         for pool in others:
             pool.want(max(2, cells // 2) if cells > 1 else 1)
+
+    def _tier_of(self, spec: RunSpec) -> str:
+        if spec.bytecode is None or not spec.bytecode.is_of(self):
+            return self._tier(spec.code)
+        if spec.bytecode.tier is None:
+            spec.bytecode.tier = self._tier(spec.code)
+        return spec.bytecode.tier
 
     def _tier(self, code: str) -> str:
         """Name of the tier whose preloads the program's imports call for."""

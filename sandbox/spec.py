@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandbox.bytecode import Bytecode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -56,6 +58,8 @@ class RunSpec:
     patient: bool = False
     """Nobody waits for it: others get warm cells first."""
     limits: Limits = field(default_factory=Limits)
+    bytecode: Bytecode | None = field(default=None, compare=False, repr=False)
+    """Shared by the runs of one program with the same `code`, to compile it once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

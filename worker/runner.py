@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from jobs.errors import BrokerUnavailable
 from jobs.model import Reason, Status
-from sandbox import JailFailed, NotSupported
+from sandbox import Bytecode, JailFailed, NotSupported
 from worker.judge import judged
 from worker.live import Live
 from worker.translate import Timing, failure_of, result_of, spec_of
@@ -57,16 +57,17 @@ class Runner:
         """Run the job to its verdict; what is not the program's doing becomes `internal`, with a reason."""
         leased_at = time.time()
         try:
-            job = await self._complete(delivery.job)
+            job, bytecode = await self._complete(delivery.job)
         except BrokerUnavailable:
             return fail(delivery, Reason.EXPIRED, "the deadline passed before the job's program came", leased_at)
         if job is None:
             return fail(delivery, Reason.SHARED, "the program that it shares with other jobs has expired", leased_at)
         if job.judge is not None:
-            return await judged(job, job.judge, lambda case: self._tried(delivery, case, time.time()))
-        return await self._tried(delivery, job, leased_at)
+            bytecode = Bytecode.worthwhile(job.code)
+            return await judged(job, job.judge, lambda case: self._tried(delivery, case, time.time(), bytecode))
+        return await self._tried(delivery, job, leased_at, bytecode)
 
-    async def _tried(self, delivery: Delivery, job: Job, leased_at: float) -> JobResult:
+    async def _tried(self, delivery: Delivery, job: Job, leased_at: float, bytecode: Bytecode | None) -> JobResult:
         """Run the complete job, again if the sandbox fails."""
         for number in range(1, _TRIES + 1):
             left_s = job.deadline_at - time.time()
@@ -77,7 +78,7 @@ class Runner:
                 return fail(delivery, Reason.ENVIRONMENT, "the worker does not serve this environment", leased_at)
             wall_s = min(job.timeout_s, left_s)
             try:
-                report = await self._report(sandbox, delivery, spec_of(job, wall_s=wall_s), run=number)
+                report = await self._report(sandbox, delivery, spec_of(job, bytecode, wall_s=wall_s), run=number)
             except NotSupported as error:
                 return fail(delivery, Reason.ENVIRONMENT, str(error), leased_at)
             except JailFailed as error:
@@ -88,12 +89,12 @@ class Runner:
             return result_of(delivery, report, Timing(leased_at=leased_at, finished_at=time.time()))
         return fail(delivery, Reason.SANDBOX, "the sandbox failed repeatedly under this job", leased_at)
 
-    async def _complete(self, job: Job) -> Job | None:
+    async def _complete(self, job: Job) -> tuple[Job | None, Bytecode | None]:
         """Put a job together with the program that it shares, if it does; None if that is gone."""
         if job.shared is None:
-            return job
+            return job, None
         program = await self._shared.get(job.shared, until=job.deadline_at)
-        return None if program is None else program.complete(job)
+        return (None, None) if program is None else (program.complete(job), program.bytecode)
 
     async def _report(self, sandbox: Runs, delivery: Delivery, spec: RunSpec, *, run: int) -> RunReport:
         if not delivery.job.stream:

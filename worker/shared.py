@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jobs.errors import BrokerUnavailable
+from sandbox import Bytecode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,10 +29,14 @@ class SharedProgram:
     """A shared part as this worker keeps it."""
 
     part: SharedPart
+    bytecode: Bytecode | None = field(init=False)
     size_bytes: int = field(init=False)
+    """With room for the bytecode."""
 
     def __post_init__(self) -> None:
-        self.size_bytes = len(self.part.code.encode()) + sum(map(len, self.part.files.values()))
+        self.bytecode = Bytecode.worthwhile(self.part.code)
+        bytecode_bytes = self.bytecode.bound_bytes if self.bytecode else 0
+        self.size_bytes = len(self.part.code.encode()) + bytecode_bytes + sum(map(len, self.part.files.values()))
 
     def complete(self, job: Job) -> Job:
         """The job with its program, and with the shared files under its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.model import CompileResult, Delivery, Job, JobResult, Lane, Reason, Status
-from sandbox import CompileReport, Ending, Limits, RunReport, RunSpec, ending_of
+from sandbox import Bytecode, CompileReport, Ending, Limits, RunReport, RunSpec, ending_of
 
 _STATUS = {
     Ending.OK: Status.OK,
@@ -26,7 +26,7 @@ class Timing:
     finished_at: float
 
 
-def spec_of(job: Job, *, wall_s: float) -> RunSpec:
+def spec_of(job: Job, bytecode: Bytecode | None = None, *, wall_s: float) -> RunSpec:
     """What the sandbox is to run; `wall_s` is the job's own limit or what its deadline leaves of it."""
     return RunSpec(
         code=job.code,
@@ -41,6 +41,7 @@ def spec_of(job: Job, *, wall_s: float) -> RunSpec:
         strace=job.strace,
         merge_streams=job.merge_streams,
         patient=job.lane is Lane.BATCH,
+        bytecode=bytecode,
         limits=Limits(wall_s=wall_s, memory_bytes=job.memory_bytes, output_bytes=job.output_bytes),
     )
 

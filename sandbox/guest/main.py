@@ -64,13 +64,15 @@ class Program(NamedTuple):
 
     source: bytes
     interpreter_mode: bool
+    code: Any = None
+    """Compiled already."""
 
 
 @hidden
 def call(program: Program) -> int:
     """Compile and run as `__main__`; the exit status before finalisation, negative for a death by signal."""
     try:
-        code = _compile(program)
+        code = _compile(program) if program.code is None else program.code
         exec(code, _fresh_main().__dict__)  # noqa: S102  the purpose of this whole house
     except BaseException as error:  # noqa: BLE001  as the interpreter itself does
         caught = error
@@ -79,6 +81,36 @@ def call(program: Program) -> int:
         return 0
     _flush_quietly()
     return _report(caught)
+
+
+class _Said:
+    """Stands in for stderr."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+    def flush(self) -> None:
+        pass
+
+
+def precompile(source: bytes) -> tuple[Any, bool]:
+    """The program compiled, and whether the compiler had nothing to say (a warning is every run's to show).
+
+    None, False if it does not compile: `call` will find that too, and report it.
+    """
+    stderr, said = sys.stderr, _Said()
+    sys.stderr = said
+    try:
+        code = compile(source, _path, "exec", dont_inherit=True)
+    except BaseException:  # noqa: BLE001
+        return None, False
+    finally:
+        sys.stderr = stderr
+    stderr.write(said.text)
+    return code, not said.text
 
 
 def rehearse(program: Program) -> None:

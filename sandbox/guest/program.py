@@ -7,6 +7,7 @@ that only a starting interpreter reads, `strace`), the real command is exec'ed i
 from __future__ import annotations
 
 import gc
+import marshal
 import os
 import resource
 import signal
@@ -33,7 +34,8 @@ class Job:
     header: dict[str, Any]
     """"args", "env", "files" (paths), "executables" (some of these), "interpreter_mode", "strace", "merge_streams",
     "live" (somebody reads along), "step" (of `place.programs`), "outputs" (bool), "figures" and "display" (so many at
-    most), "rlimits", "data_bytes" (private memory on top of what the cell has, None: no bound but the cgroup's)."""
+    most), "bytecode" (`protocol.MAKE`, `HAVE` or neither), "rlimits", "data_bytes" (private memory on top of what the
+    cell has, None: no bound but the cgroup's)."""
     blobs: list[bytes]
     channel: socket.socket
     open_files: int
@@ -53,7 +55,9 @@ def prepare(job: Job) -> main.Program:
     for path in header["executables"]:
         os.chmod(path, 0o755)  # noqa: S103
     _send_folders(job.channel, header)
-    job.channel.close()
+    makes = header["bytecode"] == protocol.MAKE and not place.programs and not _needs_start(header)
+    if not makes:
+        job.channel.close()
     _bound_open_files(job.open_files)
     if header["merge_streams"]:
         os.dup2(1, 2)
@@ -72,9 +76,29 @@ def prepare(job: Job) -> main.Program:
     if hasattr(sys, "orig_argv"):
         sys.orig_argv[len(place.command) :] = header["args"]
     gallery.install(header["figures"], header["display"])
-    program = main.Program(job.blobs[0], header["interpreter_mode"])
+    code = _handed_back(job) if makes else _given(job)
+    program = main.Program(job.blobs[0], header["interpreter_mode"], code)
     gc.freeze()  # our objects are not the program's to find, nor its collector's to look at
     return program
+
+
+def _handed_back(job: Job) -> Any:
+    """Compile, hand the bytecode back, hang up; None if that fails, as it will again where it is reported."""
+    code, is_quiet = main.precompile(job.blobs[0])
+    if is_quiet:
+        job.channel.sendall(protocol.pack_bytecode(marshal.dumps(code)))
+    job.channel.close()
+    return code
+
+
+def _given(job: Job) -> Any:
+    """The program compiled by an earlier cell; None if there is none."""
+    if job.header["bytecode"] != protocol.HAVE:
+        return None
+    try:
+        return marshal.loads(job.blobs[-1])  # noqa: S302  of this very program, by its own cell
+    except (EOFError, ValueError, TypeError):
+        return None
 
 
 def rehearse() -> None:

@@ -20,6 +20,8 @@ memory that later cells inherit. It is closed in the cell before the program's f
     host -> cell     JOB frame (see `pack_job`)             exactly one; end of file instead means: leave
     cell -> host     b"D" + 1 or 2 descriptors              folders to read at the end, only if the job asked for them:
                                                             working directory (outputs), gallery (figures, display)
+    cell -> host     b"C" + length + bytecode               the program compiled, before its first instruction; only if
+                                                            asked for (MAKE), and if the compiler had nothing to say
 
 Any other byte, and any silence past a deadline, kills the cell.
 """
@@ -30,12 +32,15 @@ import json
 import struct
 from typing import Any
 
-WARM, FAILED, FOLDERS = b"W", b"F", b"D"
+WARM, FAILED, FOLDERS, BYTECODE = b"W", b"F", b"D", b"C"
+MAKE, HAVE = "make", "have"
+"""What a JOB frame says of bytecode: hand it back, or here it is (the last blob)."""
 PACKET_BYTES = 128 << 10
 """Bound of one control packet."""
 
 _HEAD = struct.Struct(">II")
 _WARM = struct.Struct(">cd")
+_BYTECODE = struct.Struct(">cI")
 
 
 def pack_warm(cpu_s: float) -> bytes:
@@ -49,6 +54,19 @@ def unpack_warm(data: bytes) -> float | None:
         return None
     cpu_s: float = _WARM.unpack(data)[1]
     return cpu_s if 0 <= cpu_s < 60 else None  # noqa: PLR2004  (NaN compares false)
+
+
+def pack_bytecode(data: bytes) -> bytes:
+    """What a cell hands back."""
+    return _BYTECODE.pack(BYTECODE, len(data)) + data
+
+
+def unpack_bytecode(said: bytearray) -> bytes | None:
+    """Bytecode in what a cell has said so far; None if it is not all there."""
+    if len(said) < _BYTECODE.size:
+        return None
+    size: int = _BYTECODE.unpack_from(said)[1]
+    return bytes(said[_BYTECODE.size :]) if len(said) == _BYTECODE.size + size else None
 
 
 def pack_job(header: dict[str, Any], blobs: list[bytes]) -> bytes:
@@ -77,3 +95,4 @@ def unpack_job(head: bytes, body: bytes) -> tuple[dict[str, Any], list[bytes]]:
 
 
 HEAD_BYTES = _HEAD.size
+BYTECODE_HEAD_BYTES = _BYTECODE.size

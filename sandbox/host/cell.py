@@ -21,6 +21,7 @@ from sandbox.spec import RunReport, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandbox.bytecode import Turn
     from sandbox.host.cgroup import CellGroup, GroupUsage
     from sandbox.host.jail import Jail
     from sandbox.host.notices import CellExit
@@ -35,6 +36,9 @@ _GONE_S = 30.0
 _RESERVED_BYTES = (64 << 20) * (1 + (os.cpu_count() or 1))
 """Without a cgroup: room for memory that is asked for and hardly touched, such as stacks and OpenBLAS's buffers
 per processor. RLIMIT_DATA is the second line: one huge request is a MemoryError, growth is seen by the watch first."""
+
+
+_PIECE_BYTES = 1 << 18
 
 
 class Cell:
@@ -56,6 +60,7 @@ class Cell:
         self._prepared_s = 0.0
         self._folders: list[int] = []
         self._folders_due = 0
+        self._turn: Turn | None = None
         self._is_used = self._job_sent = self._is_gone = False
         self._timed_out = self._overflowed = self._out_of_memory = False
 
@@ -83,12 +88,14 @@ class Cell:
             for fd in (stdin, stdout, stderr):
                 os.close(fd)
 
-    async def run(self, spec: RunSpec, on_output: OnOutput | None = None, *, step: str = "run") -> RunReport:
-        """Run `spec`, or another of its environment's steps.
+    async def run(
+        self, spec: RunSpec, on_output: OnOutput | None = None, *, step: str = "run", turn: Turn | None = None
+    ) -> RunReport:
+        """Run `spec`, or another of its environment's steps; `turn` says what becomes of bytecode.
 
         Cancelling this call kills the program. Raises JailFailed if the jail breaks.
         """
-        self._is_used, limits = True, spec.limits
+        self._is_used, self._turn, limits = True, turn, spec.limits
         for name, capture in (("stdout", self._out), ("stderr", self._err)):
             capture.bound = limits.output_bytes
             if on_output is not None:
@@ -157,7 +164,7 @@ class Cell:
 
     def _hear(self) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(self._channel, 4096, 2)
+            data, fds, _, _ = socket.recv_fds(self._channel, _PIECE_BYTES if self._turn else 4096, 2)
         except BlockingIOError:
             return
         except OSError:
@@ -168,6 +175,8 @@ class Cell:
             self.warm.set_result(None)
         elif data == protocol.FOLDERS and fds and len(fds) == self._folders_due:
             self._folders, self._folders_due = fds, 0
+        elif data and not fds and self._turn is not None and self._turn.take(data):
+            return
         else:
             for fd in fds:
                 os.close(fd)
@@ -176,6 +185,8 @@ class Cell:
     def _hang_up(self, data: bytes) -> None:
         """Hear no more: the cell closed its channel, which is right once it has its job, or said what it must not."""
         self._loop.remove_reader(self._channel.fileno())
+        if self._turn is not None:
+            self._turn.over()
         if data or not self._job_sent:
             self.kill()
         if not self.warm.done():
@@ -231,7 +242,7 @@ class Cell:
 
     def _send(self, spec: RunSpec, *, step: str, live: bool) -> None:
         self._folders_due = bool(spec.outputs) + bool(spec.figures or spec.display)
-        frame = _frame(spec, step=step, memory_limited=self._group is not None, live=live)
+        frame = _frame(spec, self._turn, step=step, memory_limited=self._group is not None, live=live)
         try:
             sent = self._channel.send(frame)
         except BlockingIOError:
@@ -313,7 +324,7 @@ def _read(folders: list[int], spec: RunSpec) -> Brought:
             os.close(fd)
 
 
-def _frame(spec: RunSpec, *, step: str, memory_limited: bool, live: bool) -> bytes:
+def _frame(spec: RunSpec, turn: Turn | None, *, step: str, memory_limited: bool, live: bool) -> bytes:
     limits = spec.limits
     rlimits = {} if limits.cpu_s is None else {"CPU": math.ceil(limits.cpu_s)}
     header = {
@@ -329,10 +340,12 @@ def _frame(spec: RunSpec, *, step: str, memory_limited: bool, live: bool) -> byt
         "outputs": bool(spec.outputs),
         "figures": limits.figures_count if spec.figures else 0,
         "display": limits.display_count if spec.display else 0,
+        "bytecode": turn.mode if turn else "",
         "rlimits": rlimits,
         "data_bytes": None if memory_limited else 2 * limits.memory_bytes + _RESERVED_BYTES,
     }
-    return protocol.pack_job(header, [spec.code.encode(), *spec.files.values()])
+    bytecode = [turn.data] if turn and turn.mode == protocol.HAVE else []
+    return protocol.pack_job(header, [spec.code.encode(), *spec.files.values(), *bytecode])
 
 
 def _mark_retrieved(future: asyncio.Future[Any]) -> None:
