@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from jobs.batches.model import OPEN, BatchState, Delivery
+from jobs.batches.model import OPEN, BatchState, WebhookState
 from jobs.batches.owners import MANY
 from jobs.errors import BrokerUnavailable
 
@@ -86,7 +86,7 @@ class Keeper:
         self._missed.discard(batch_id)
         batch = await self._desk.store(batch_id).get(batch_id)
         owners = self._desk.owners
-        if batch and batch.webhook and batch.webhook.state is Delivery.PENDING:
+        if batch and batch.webhook and batch.webhook.state is WebhookState.PENDING:
             await owners.webhooks.put(batch_id, 0.0)
         if batch and batch.expires_at and self._desk.archive is not None:
             await owners.archived.put(batch_id, batch.expires_at)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 
 from api.judge.schemas import JudgeAnswer, JudgeRequest
 from api.schemas import EXAMPLE_EVAL, EXAMPLE_ID, EvalRequest, EvalResponse, ProblemDocument, shape
-from jobs.batches.model import BatchState, Delivery  # noqa: TC001 (pydantic reads the annotations)
+from jobs.batches.model import BatchState, WebhookState  # noqa: TC001 (pydantic reads the annotations)
 
 _LINKS = {
     "self": f"/v1/batches/{EXAMPLE_ID}",
@@ -122,7 +122,7 @@ class WebhookView(BaseModel):
     model_config = shape(url="https://example.org/evalpool", state="delivered", attempts=1)
 
     url: str
-    state: Delivery
+    state: WebhookState
     attempts: int
     message: str | None = None
 

@@ -23,7 +23,7 @@ import structlog
 
 from api.batches.views import shown, view_of
 from api.errors import FieldError, InvalidRequest
-from jobs.batches.model import OPEN, Delivery
+from jobs.batches.model import OPEN, WebhookState
 
 if TYPE_CHECKING:
     from api.batches.desk import Desk
@@ -114,7 +114,7 @@ class Webhooks:
                 return
             told = await self._attempt(batch, batch.webhook)
             await self._desk.store(batch_id).note_webhook(batch_id, told)
-            if told.state is Delivery.PENDING:
+            if told.state is WebhookState.PENDING:
                 pause_s = min(MOST_PAUSE_S, FIRST_PAUSE_S * 2 ** (told.attempts - 1))
                 await self._agenda.put(batch_id, time.time() + pause_s)
             else:
@@ -131,9 +131,9 @@ class Webhooks:
         except (Refused, TimeoutError) as error:
             message = str(error) or "no answer in time"
             gives_up = time.time() - (batch.finished_at or 0) > self._settings.webhook_patience_s
-            state = Delivery.FAILED if gives_up else Delivery.PENDING
+            state = WebhookState.FAILED if gives_up else WebhookState.PENDING
             return replace(webhook, state=state, attempts=attempts, message=message)
-        return replace(webhook, state=Delivery.DELIVERED, attempts=attempts, message="")
+        return replace(webhook, state=WebhookState.DELIVERED, attempts=attempts, message="")
 
     async def _post(self, batch: Batch, url: str) -> None:
         target = await self._target(url)

@@ -27,7 +27,7 @@ OPEN = frozenset({BatchState.QUEUED, BatchState.RUNNING})
 """States in which items may still be run."""
 
 
-class Delivery(StrEnum):
+class WebhookState(StrEnum):
     """What became of a webhook."""
 
     PENDING = "pending"
@@ -40,7 +40,7 @@ class Webhook:
     """Where to say that a batch ended, and what became of that."""
 
     url: str
-    state: Delivery = Delivery.PENDING
+    state: WebhookState = WebhookState.PENDING
     attempts: int = 0
     message: str = ""
     """Why the last attempt failed; for people."""

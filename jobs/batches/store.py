@@ -14,7 +14,7 @@ import msgspec
 
 from jobs import keys, wire
 from jobs.batches import blocks
-from jobs.batches.model import OPEN, Batch, BatchState, Delivery, Webhook
+from jobs.batches.model import OPEN, Batch, BatchState, Webhook, WebhookState
 from jobs.connect import redis_errors
 from jobs.errors import UploadLost
 from jobs.keys import Keys
@@ -173,7 +173,7 @@ class Intake:
         names, draft = self._names, self._draft
         fields = {"metadata": msgspec.json.encode(metadata)}
         if webhook is not None:
-            fields |= {"webhook": webhook.encode(), "webhook_state": Delivery.PENDING.encode()}
+            fields |= {"webhook": webhook.encode(), "webhook_state": WebhookState.PENDING.encode()}
         ttl_s = int(draft.timeout_s) + draft.result_ttl_s
         args = [self._token, self.count, ttl_s, *_flat(fields)]
         with redis_errors():
@@ -216,7 +216,7 @@ def _batch(batch_id: str, known: Mapping[str, bytes | None], submitted: int) -> 
     if known["webhook"]:
         webhook = Webhook(
             url=text("webhook"),
-            state=Delivery(text("webhook_state")),
+            state=WebhookState(text("webhook_state")),
             attempts=int(text("webhook_attempts") or 0),
             message=text("webhook_message"),
         )
