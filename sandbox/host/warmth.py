@@ -12,7 +12,7 @@ _QUIET_S = 30.0
 
 
 class Warmth:
-    """`cells` in the first tiers of all environments together; at least one in each.
+    """`cells` in the first tiers of the environments that are asked for together; one in each of the others.
 
     The environment that joined first has what nobody is asked for.
     """
@@ -52,7 +52,7 @@ class Warmth:
 
     def _share(self) -> None:
         self._busy = self._wanted()
-        quiet = len(self._members) - len(self._busy)
-        share = max(1, (self._cells - quiet) // max(1, len(self._busy)))
+        # Two at least: with one, who asks again at once would wait for it to get warm.
+        share = max(min(2, self._cells), self._cells // max(1, len(self._busy)))
         for member, heat in list(self._members.items()):
             heat(share if member in self._busy else 1)

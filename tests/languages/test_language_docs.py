@@ -82,6 +82,19 @@ async def test_what_is_pythons_is_refused(languages: Cluster) -> None:
     assert (answer.code, answer.verdict) == (422, "environment")
 
 
+@pytest.mark.skipif(not has("c"), reason="this machine has no gcc")
+async def test_a_judge_of_a_compiled_language_compiles_once(languages: Cluster) -> None:
+    await languages.ready()
+    code = '#include <stdio.h>\nint main(void) { int a, b; scanf("%d %d", &a, &b); printf("%d\\n", a + b); }'
+    cases = [{"stdin": f"{number} 1", "expected_stdout": str(number + 1)} for number in range(8)]
+    async with languages.client() as http:
+        answer = (await http.post("/v1/judge", json={"code": code, "environment": "c", "cases": cases})).json()
+    cached = [case["result"]["compile"]["cached"] for case in answer["cases"]]
+
+    assert (answer["verdict"], answer["passed"]) == ("passed", 8)
+    assert sorted(cached) == [False, *[True] * 7]
+
+
 async def test_no_file_may_have_the_name_of_the_program_whatever_that_is(languages: Cluster) -> None:
     await languages.ready()
     files = [{"main.py": "given\n"}, {"main.sh": ""}]
