@@ -121,7 +121,7 @@ async def test_workers_follow_under_load_and_lose_no_job(packages: Packages) -> 
         slow = asyncio.create_task(cluster.eval("import os, time; time.sleep(4); print(len(os.listdir('/opt')))"))
         adding = asyncio.create_task(asyncio.to_thread(packages.done, "add", "plain==2.0"))
         answers, switched_at = [], None
-        until = time.monotonic() + 60
+        until = time.monotonic() + 100
         while switched_at is None or time.monotonic() < switched_at + 1:
             assert time.monotonic() < until
             found = await asyncio.gather(*(cluster.eval(IMPORT) for _ in range(4)))
