@@ -21,6 +21,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_NOATIME, MS_NODIRATIME, MS_RELATIME = 1 << 10, 1 << 11, 1 << 21
 MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 
 PR_SET_PDEATHSIG = 1
@@ -31,6 +32,7 @@ PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 
 _PIDFD_OPEN = 434  # on every architecture
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+_ST_RELATIME = 4096
 _CAPABILITY_VERSION_3 = 0x20080522
 _EINVAL = 22
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
@@ -95,6 +97,14 @@ def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str 
         data.encode() or None,
     )
     _check(result, f"mount {source} on {target}")
+
+
+def make_read_only(target: str) -> None:
+    """Remount what is at `target` read-only, with whatever flags it has: a user namespace may take none off."""
+    flags = os.statvfs(target).f_flag  # ST_* and MS_* are the same numbers, but for one
+    kept = flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME)
+    relatime = MS_RELATIME if flags & _ST_RELATIME else 0
+    mount("none", target, "", MS_REMOUNT | MS_BIND | MS_RDONLY | kept | relatime)
 
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:

@@ -194,6 +194,7 @@ def main() -> tuple[cell.Seat, cell.Walls]:
     message = json.loads(control.recv(protocol.PACKET_BYTES))
     boot = Boot(message["preload"], message["optional"], cell.Walls.from_message(message["walls"]))
     try:
+        linux.make_read_only("/")  # nsjail's own remount forgets flags, and fails where there are some (see `--rw`)
         place.settle(message["place"])
         if place.origin and not os.listdir(place.root + place.origin):
             place.origin = ""

@@ -28,6 +28,8 @@ def stage(at: str, binds: dict[str, str]) -> None:
         target.mkdir()
         # Through the descriptor: the tmpfs may just have covered the source's path.
         linux.mount(f"/proc/self/fd/{fd}", str(target), "", linux.MS_BIND)
+        # An image that root unpacked may hold device nodes; no user namespace can take these flags off again.
+        linux.mount("none", str(target), "", linux.MS_REMOUNT | linux.MS_BIND | linux.MS_NODEV | linux.MS_NOSUID)
         os.close(fd)
 
 

@@ -40,6 +40,7 @@ def nsjail_argv(
     uid, gid = (uids, uids) if uids else (range(os.getuid(), os.getuid() + 1), range(os.getgid(), os.getgid() + 1))
     argv = [nsjail_path(), "--mode", "o", "--really_quiet", "--keep_caps", "--time_limit", "0"]
     argv += ["--user", _map(uid), "--group", _map(gid), "--hostname", "evalpool", "--chroot", str(rootfs.path)]
+    argv += ["--rw"]  # the zygote makes it read-only before anything else
     argv += ["--pass_fd", str(CONTROL_FD), "--nice_level", "0", "--disable_rlimits", "--cwd", "/"]
     for bind in rootfs.binds:
         argv += ["--bindmount_ro", f"{bind.source}:{bind.target}"]

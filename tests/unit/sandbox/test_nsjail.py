@@ -36,7 +36,7 @@ def test_the_wall_as_text(uids: range | None) -> None:
     assert (argv[argv.index("--") + 1], argv[-1]) == ("/opt/python/bin/python3", "-O")
     assert values(argv, "--pass_fd") == ["3"]
     assert "A=b" in values(argv, "--env")
-    assert [word for word in argv if word.startswith(("--disable_clone", "--disable_no_new_privs", "--rw"))] == []
+    assert [word for word in argv if word.startswith(("--disable_clone", "--disable_no_new_privs"))] == []
 
 
 def test_a_root_folder_holds_nothing_of_the_host_but_what_is_listed(tmp_path: Path) -> None:
