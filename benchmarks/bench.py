@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import batches, languages, memory, neighbours, report, targets, walls
+from benchmarks import batches, judge, languages, memory, neighbours, report, targets, walls
 from benchmarks.cluster import ClusterFailed
 from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
 from benchmarks.targets import Figure, Judgement
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
-PARTS = ("evals", "batches", "languages", "neighbours", "walls")
+PARTS = ("evals", "batches", "judge", "languages", "neighbours", "walls")
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 
 
@@ -126,6 +126,10 @@ def _measured(
         figures += batches.figures_of(of_batches)
         series |= of_batches.series()
         details["batches"] = {"rates": of_batches.rates}
+    if "judge" in parts:
+        of_judge = judge.measure(judge.QUICK if quick else judge.FULL, say=say)
+        figures += judge.figures_of(of_judge)
+        details["judge"] = {"evals_s": of_judge.evals_s, "judge_s": of_judge.judge_s}
     if "languages" in parts:
         of_languages = languages.measure(languages.QUICK if quick else languages.FULL, say=say)
         figures += languages.figures_of(of_languages)

@@ -41,6 +41,8 @@ OPEN_FAILURES = "open loop, failures"
 SCIENCE = "import numpy, sympy p50, vs cold"
 FAILURES = "closed loops, failures"
 BATCH_RATE = "batch, vs best closed loop of evals"
+JUDGE_SMALL = "judge, 50 cases, small program, vs 50 evals"
+JUDGE_LARGE = "judge, 50 cases, 230 KiB, vs 50 evals"
 UNDER_BATCH = "evals at 5/s under a batch, p99"
 UNDER_BATCH_FAILURES = "evals at 5/s under a batch, failures"
 
@@ -66,6 +68,8 @@ TARGETS = {
     SCIENCE: Target(at_most=0.1),
     FAILURES: Target(at_most=0),
     BATCH_RATE: Target(at_least=0.9, aim=1.2),
+    JUDGE_SMALL: Target(at_most=1),
+    JUDGE_LARGE: Target(at_most=0.5),
     UNDER_BATCH: Target(at_most=100),  # ms
     UNDER_BATCH_FAILURES: Target(at_most=0),
     of_language("bash"): Target(at_most=1.3),

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import batches, languages, neighbours, report, targets, walls
+from benchmarks import batches, judge, languages, neighbours, report, targets, walls
 from benchmarks.batches import Batches
 from benchmarks.bench import figures_of
 from benchmarks.hostile import HOSTILE
+from benchmarks.judge import Judged
 from benchmarks.languages import Languages
 from benchmarks.measure import CONCURRENT, FULL, PARALLEL, Measurement
 from benchmarks.memory import Census, ZygoteMemory
@@ -25,7 +26,8 @@ MIB = 1 << 20
 OF_BATCHES = {targets.BATCH_RATE, targets.UNDER_BATCH, targets.UNDER_BATCH_FAILURES}
 OF_LANGUAGES = {targets.of_language("bash"), targets.of_language("node")}
 OF_NEIGHBOURS = {*map(targets.beside, HOSTILE), targets.BESIDE_FAILURES}
-OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_LANGUAGES - OF_NEIGHBOURS
+OF_JUDGE = {targets.JUDGE_SMALL, targets.JUDGE_LARGE}
+OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_JUDGE - OF_LANGUAGES - OF_NEIGHBOURS
 
 
 def run_of(latency_s, *, rate):
@@ -94,6 +96,17 @@ def test_a_batch_is_judged_by_its_rate_and_by_what_others_feel_of_it():
 
     assert {n for n, f in figures.items() if f.judgement is Judgement.PASS} == OF_BATCHES
     assert figures[targets.BATCH_RATE].ratio == 1.2
+
+
+def test_a_judge_request_is_judged_beside_as_many_evals():
+    found = Judged()
+    for name in OF_JUDGE:
+        found.evals_s[name] += [1.0, 2.0, 9.0]
+        found.judge_s[name] += [0.8, 0.6, 0.7]
+    figures = {figure.name: figure for figure in judge.figures_of(found)}
+
+    assert figures.keys() == OF_JUDGE
+    assert {figure.ratio for figure in figures.values()} == {0.35}
 
 
 def test_a_language_is_judged_beside_its_bare_command():

@@ -39,6 +39,8 @@ def test_the_contract_figures_are_the_targets():
         targets.SCIENCE: "≤ 0.1",
         targets.FAILURES: "≤ 0",
         targets.BATCH_RATE: "≥ 0.9 (aim 1.2)",
+        targets.JUDGE_SMALL: "≤ 1",
+        targets.JUDGE_LARGE: "≤ 0.5",
         targets.UNDER_BATCH: "≤ 100",
         targets.UNDER_BATCH_FAILURES: "≤ 0",
         targets.of_language("bash"): "≤ 1.3",
