@@ -105,6 +105,8 @@ os.symlink('/etc/passwd', '/tmp/.gallery/3.png')
 put('1.json', b'['*100000); put('2.json', b'[]'); put('3.json', b'{}'); put('4.json', b'{"text/plain": 1}')
 put('5.json', b'{"application/x-mine": ""}'); put('6.json', b'{"text/plain": "\\\\ud800"}'); put('7.json', b'\\xff')
 put('8.json', b'{"image/png": "*"}'); put('9.json', b'{"text/html": "mine"}'); os.mkdir('/tmp/.gallery/0.json')
+put('a.json', b'{"text/plain": [' + b'[],' * 1000000 + b'[]]}')
+put('b.json', b'{' + b'"text/plain": "", ' * 50 + b'"text/plain": ""}')
 """
     spec = RunSpec(code=code, figures=True, interpreter_mode=True, display=True)
     report = await sandbox.run(spec)
