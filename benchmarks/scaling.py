@@ -79,7 +79,7 @@ class Calibration:
     cpu_per_eval_s: float
     loaded_s: float
     measured: list[dict[str, float]]
-    """Per number of workers: rate, p50_s, p99_s under the open loop."""
+    """Per number of workers: rate, p50_s, p99_s under the open loop; share of the processors that others took."""
 
 
 class Meter:
@@ -188,7 +188,8 @@ def calibrate(say: Callable[[str], None]) -> Calibration:
             say(f"napping programs, {workers} workers")
             meter, rate = Meter(running), RATE_PER_WORKER * workers
             run = _open(running, rate=rate, duration_s=LOADED_S)
-            spent.append(sum(meter.per_eval_ms(len(run.samples))[0].values()) / 1000)
+            cpu_ms, _, others = meter.per_eval_ms(len(run.samples))
+            spent.append(sum(cpu_ms.values()) / 1000)
             latencies = [one.latency_s for one in run.samples if one.verdict == "ok"]
             measured.append(
                 {
@@ -197,6 +198,7 @@ def calibrate(say: Callable[[str], None]) -> Calibration:
                     "p50_s": percentile(latencies, 0.5),
                     "p99_s": percentile(latencies, 0.99),
                     "lost": len(run.samples) - len(latencies),
+                    "others": others,
                 }
             )
     return Calibration(
@@ -228,13 +230,23 @@ def shown(title: str, points: Sequence[Point]) -> Table:
     return view
 
 
+def _replaced(path: Path, calibration: Calibration) -> int:
+    found = msgspec.json.decode(path.read_bytes()) | {"calibration": asdict(calibration)}
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
-    argparse.ArgumentParser(prog="bench scaling", description=__doc__).parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="bench scaling", description=__doc__)
+    parser.add_argument("--only-calibrate", type=Path, metavar="FILE", help="put a new calibration into this result")
+    options = parser.parse_args(arguments)
     console = Console(width=max(Console().width, 120))
     try:
         with console.status("starting") as status:
             calibration = calibrate(status.update)
+            if options.only_calibrate:
+                return _replaced(options.only_calibrate, calibration)
             evals = list(curve(status.update, sandbox="nsjail"))
             queue = list(curve(status.update, sandbox="noop"))
     except (ClusterFailed, OSError) as error:

@@ -81,7 +81,7 @@ class Here:
             edge_s=[max(total - run, 0.0) for total, run in calm],
             slot_s=[max(run - nap_s, 0.0) for _, run in calm],
             redis_s=queue["valkey"] / 1000,
-            api_s=queue["api"] / 1000,
+            api_s=one["api"] / 1000,
             worker_s=(one["worker"] + one["cells"]) / 1000,
             cpu_s=found["calibration"]["cpu_per_eval_s"],
             calibration=found["calibration"],
