@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from api.routes.evals import GRACE_S
+from api.waiting import GRACE_S
 
 if TYPE_CHECKING:
     from types import FrameType

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from jobs.model import JobResult
 
+GRACE_S = 2.0
+"""After the deadline a worker still has to kill the program and answer."""
 UNWATCHED_S = 0.05
 """A caller who hangs up is noticed after this long at the earliest."""
 

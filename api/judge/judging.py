@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from jobs.broker import Inbox, Submitter
     from jobs.model import Job, JobResult, JudgeCase
 
-GRACE_S = 2.0
-"""After the deadline a worker still has to kill the program and answer."""
 _PAUSE_S = 0.2
 
 
@@ -159,7 +157,7 @@ class Judging:
         if begun is None:
             return None
         job, future = begun
-        timeout_s = job.deadline_at - time.time() + GRACE_S
+        timeout_s = job.deadline_at - time.time() + waiting.GRACE_S
         await asyncio.wait((future, self._over), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         result = waiting.settled(future)
         if result is None:
@@ -208,7 +206,7 @@ class Judging:
 
     def _ttl_s(self) -> int:
         patience_s = self._plan.template.deadline_at - self._plan.template.submitted_at
-        return math.ceil(self._settings.max_judge_s + patience_s + GRACE_S)
+        return math.ceil(self._settings.max_judge_s + patience_s + waiting.GRACE_S)
 
 
 _OVERDUE = problems.Problem(

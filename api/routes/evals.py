@@ -17,6 +17,7 @@ from api.openapi import DirectRoute, also_events, answers, body, text_answers
 from api.parse import parse, read_body
 from api.schemas import EvalRequest, EvalResponse, TextEvalRequest
 from api.text import text_of
+from api.waiting import GRACE_S
 from jobs.model import Status
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from jobs.broker import Inbox, Submitter
     from jobs.model import Job, JobResult
 
-GRACE_S = 2.0
-"""After the deadline a worker still has to kill the program and answer."""
 GONE = Response(status_code=499)
 """Nobody reads it; the number is for the metrics."""
 _DESCRIPTION = """The connection is the job's life: hang up, and the program is killed.
