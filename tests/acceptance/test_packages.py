@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IMPORT = "try:\n  import plain; print(plain.VERSION)\nexcept ImportError: print('none')"
-pytestmark = pytest.mark.jail
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 
 
 class Packages:

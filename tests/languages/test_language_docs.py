@@ -27,7 +27,7 @@ LINES = re.findall(r"(?m)^curl .*?^  -d '.*?'$", PAGE, re.DOTALL)
 PRINTED = {"bash": "1+2+3\n", "node": "1,4,9\n", "c": "hello\n", "cpp": "42\n"}
 REFUSED = "int main(void) { return x; }"
 
-pytestmark = pytest.mark.jail
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 
 
 def body_of(line: str) -> dict[str, Any]:
