@@ -16,7 +16,7 @@ export EVAL_STATE_DIR := $(STATE)
 export PYTHONPYCACHEPREFIX := $(STATE)/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(STATE)/cache/hypothesis
 
-.PHONY: up setup setup-dev test fuzz chaos soak lint type bench autoscale-demo doctor clean python
+.PHONY: up setup setup-dev test test-escape fuzz chaos soak lint type bench autoscale-demo doctor clean python
 
 up: python ## Install what is missing, start Redis, a worker and the API, check, and stay until Ctrl-C
 	@exec $(BOOTSTRAP) --die-with-parent $$PPID
@@ -42,6 +42,10 @@ soak: setup-dev ## Steady load of every kind for EVAL_SOAK_S seconds; nothing ma
 
 fuzz: setup-dev ## Search longer for input that breaks something: EVAL_FUZZ_EXAMPLES=2000
 	@EVAL_FUZZ_EXAMPLES=$${EVAL_FUZZ_EXAMPLES:-2000} "$(BIN)/python" -m pytest -o timeout=7200 tests/fuzz $(PYTEST_ARGS)
+
+test-escape: setup-dev ## Every hostile program in every kind of environment, images too
+	@root=$$(mktemp -d) && trap 'rm -rf "$$root"' EXIT && ESCAPE_EVERYWHERE=1 \
+		PYTEST_DEBUG_TEMPROOT="$$root" "$(BIN)/python" -m pytest tests/escape $(PYTEST_ARGS)
 
 lint: setup-dev ## Style and the arrows between rooms
 	@"$(BIN)/ruff" check .

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import batches, judge, languages, memory, neighbours, report, targets, walls
+from benchmarks import batches, environments, judge, languages, memory, neighbours, report, targets, walls
 from benchmarks.cluster import ClusterFailed
 from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
 from benchmarks.targets import Figure, Judgement
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
-PARTS = ("evals", "batches", "judge", "languages", "neighbours", "walls")
+PARTS = ("evals", "batches", "judge", "languages", "neighbours", "walls", "environments")
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 
 
@@ -142,6 +142,10 @@ def _measured(
         of_walls = walls.measure(walls.QUICK if quick else walls.FULL, say=say)
         figures += walls.figures_of(of_walls)
         series |= of_walls.series()
+    if "environments" in parts:
+        of_environments = environments.measure(environments.QUICK if quick else environments.FULL, say=say)
+        figures += environments.figures_of(of_environments)
+        series |= of_environments.series()
     return figures, series, details
 
 

@@ -44,6 +44,9 @@ BATCH_RATE = "batch, vs best closed loop of evals"
 JUDGE_SMALL = "judge, 50 cases, small program, vs 50 evals"
 JUDGE_LARGE = "judge, 50 cases, 230 KiB, vs 50 evals"
 UNDER_BATCH = "evals at 5/s under a batch, p99"
+IMAGE = "eval p50 in an image, vs default environment"
+SWITCH_P99 = "default, while an image is switched, p99"
+SWITCH_FAILURES = "while an image is switched, failures"
 UNDER_BATCH_FAILURES = "evals at 5/s under a batch, failures"
 
 
@@ -72,6 +75,9 @@ TARGETS = {
     JUDGE_LARGE: Target(at_most=0.5),
     UNDER_BATCH: Target(at_most=100),  # ms
     UNDER_BATCH_FAILURES: Target(at_most=0),
+    IMAGE: Target(at_most=1.2),
+    SWITCH_P99: Target(at_most=100),  # ms
+    SWITCH_FAILURES: Target(at_most=0),
     of_language("bash"): Target(at_most=1.3),
     of_language("node"): Target(at_most=1.3),
     **{beside(kind): Target(at_most=100) for kind in HOSTILE},  # ms

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from sandbox import Kind, Sandbox, SandboxConfig, default_environment
+from sandbox import Environment, Kind, Sandbox, SandboxConfig, default_environment
+from sandbox.environment import tiers_with
 from sandbox.host.identity import can_stage, uid_range
 from sandbox.presets import EXEC_TIERS
 
@@ -24,10 +25,18 @@ COUNTS = ["cgroups", "rlimits"]
 
 @contextlib.asynccontextmanager
 async def bare_sandbox(
-    root: Path, folder: Path, *, counts: str = "cgroups", slots: int = 2, kind: Kind = Kind.PYTHON
+    root: Path,
+    folder: Path,
+    *,
+    counts: str = "cgroups",
+    slots: int = 2,
+    kind: Kind = Kind.PYTHON,
+    image: Path | None = None,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox with the first tier only, as many warm cells as slots; skips where `counts` cannot be had."""
     environment = default_environment(root)
+    if image is not None:
+        environment = Environment(image=image, tiers=tiers_with(()))
     tiers = environment.tiers[:1] if kind is Kind.PYTHON else EXEC_TIERS
     environment = replace(environment, kind=kind, tiers=tiers, trial="print('ok')")
     _open_way(folder)

@@ -43,7 +43,8 @@ _kept: list[object] = []
 def pose() -> None:
     """In an interpreter that runs no program yet: look as one that was just started on the program."""
     global _preloaded, _path  # noqa: PLW0603  one interpreter, one count
-    _path = f"{place.workdir}/{place.filename}"
+    # Until Python 3.8 a program was called as it was named on the command line.
+    _path = f"{place.workdir}/{place.filename}" if sys.version_info >= (3, 9) else place.filename
     sys.argv = [place.filename]
     if hasattr(sys, "orig_argv"):  # Python 3.10
         sys.orig_argv = list(place.command)
@@ -219,7 +220,7 @@ def leave(status: int) -> NoReturn:
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  what Py_FinalizeEx calls
     except BaseException as error:  # noqa: BLE001
-        _unraisable(error, threading)
+        _unraisable(error, threading, "Exception ignored on threading shutdown")
     try:  # noqa: SIM105  every program passes here
         _run_exitfuncs()
     except BaseException:  # noqa: BLE001, S110  up to Python 3.9 the last error, already reported, comes out
@@ -246,7 +247,7 @@ def _flush() -> bool:
         except BaseException as error:  # noqa: BLE001
             flushed = False
             if name == "stdout":
-                _unraisable(error, stream)
+                _unraisable(error, stream, "Exception ignored on flushing sys.stdout")
     return flushed
 
 
@@ -326,10 +327,11 @@ _HookArgs = _hook_args()
 
 
 @hidden
-def _unraisable(error: BaseException, where: object) -> None:
-    """`PyErr_WriteUnraisable`."""
+def _unraisable(error: BaseException, where: object, words: str) -> None:
+    """`PyErr_WriteUnraisable`; since Python 3.13 words tell where."""
     _trim(error)
+    told = (words, None) if sys.version_info >= (3, 13) else (None, where)
     try:  # noqa: SIM105
-        sys.unraisablehook(_HookArgs((type(error), error, error.__traceback__, None, where)))
+        sys.unraisablehook(_HookArgs((type(error), error, error.__traceback__, *told)))
     except BaseException:  # noqa: BLE001, S110  there is nowhere to say so
         pass

@@ -74,8 +74,13 @@ class Jail:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         folder.mkdir(parents=True)
-        with theirs:
-            process = await _spawn(folder, environment, theirs, walls)
+        try:
+            with theirs:
+                process = await _spawn(folder, environment, theirs, walls)
+        except BaseException:
+            ours.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         jail = cls(process, ours, folder)
         try:
             why = await jail.boot(tier, place, walls, timeout_s)

@@ -11,11 +11,13 @@ expect.toml: `promise`; `status` (an `Ending` or a list of them; default ok), `e
 
 from __future__ import annotations
 
+import os
 import platform
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import images
 import pytest
 import pytest_asyncio
 from sandbox import Kind, Limits, RunReport, RunSpec, ending_of
@@ -37,20 +39,53 @@ FOR_PYTHON = {"interpreter_mode", "figures", "display"}
 EXEC = ["exec"] if MODE == "root" else []
 """An ordinary user's suite takes as long as it may already."""
 SLOTS = 2
+IN_IMAGES = ["image", *(f"image-{kind}" for kind in EXEC)]
+EVERYWHERE = bool(os.environ.get("ESCAPE_EVERYWHERE"))
+OF_IMAGES = {
+    "descriptors_inherited", "device_change", "device_minimal", "device_mknod", "exhaust_heap", "exhaust_processes",
+    "exhaust_tmpfs", "files_etc", "files_mount_points", "files_own_only", "files_read_only", "identity_change",
+    "leftover_files", "mount_old_calls", "namespace_unshare", "network_outside", "output_links", "proc_whole_machine",
+    "root_dotdot", "seccomp_by_number", "setuid_binary", "sysfs_absent",
+}  # fmt: skip
+"""What depends on the root and its mounts."""
 
 pytestmark = pytest.mark.jail
 
 
-@pytest_asyncio.fixture(loop_scope="session", scope="session", params=[*COUNTS, *EXEC])
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every case everywhere, but in images only those that images could change, unless all are asked for."""
+    if "case" in metafunc.fixturenames:
+        pairs = [(kind, case) for kind in (*COUNTS, *EXEC) for case in CASES]
+        pairs += [(kind, case) for kind in IN_IMAGES for case in CASES if EVERYWHERE or case.name in OF_IMAGES]
+        ids = [f"{kind}-{case.name}" for kind, case in pairs]
+        metafunc.parametrize(("sandbox", "case"), pairs, ids=ids, indirect=["sandbox"], scope="session")
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def sandbox(
-    request: pytest.FixtureRequest, environment_root: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, environment_root: Path, tmp_path_factory: pytest.TempPathFactory, image: Path
 ) -> AsyncIterator[Sandbox]:
     """Few slots, so that what runs next comes into the same ones. `exec`: an interpreter that the cell executes."""
     folder = tmp_path_factory.mktemp("escape")
-    kind = Kind.EXEC if request.param == "exec" else Kind.PYTHON
-    counts = "cgroups" if request.param == "exec" and find_hierarchy() else request.param
-    async with bare_sandbox(environment_root, folder, counts=counts, slots=SLOTS, kind=kind) as opened:
+    executes = request.param in ("exec", "image-exec")
+    counts = request.param if request.param in COUNTS else "cgroups" if find_hierarchy() else "rlimits"
+    async with bare_sandbox(
+        environment_root,
+        folder,
+        counts=counts,
+        slots=SLOTS,
+        kind=Kind.EXEC if executes else Kind.PYTHON,
+        image=image if request.param in IN_IMAGES else None,
+    ) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The root of an image, with the interpreter that runs the tests."""
+    folder = tmp_path_factory.mktemp("image")
+    folder.chmod(0o755)
+    return images.make_root(folder / "root")
 
 
 def spec_of(case: Path, name: str, expected: dict[str, Any]) -> RunSpec:
@@ -82,7 +117,6 @@ def judge(report: RunReport, expected: dict[str, Any]) -> list[str]:
     return wrong
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 async def test_promise_holds(case: Path, sandbox: Sandbox) -> None:
     expected = tomllib.loads((case / "expect.toml").read_text())
     assert set(expected) <= KEYS
