@@ -6,7 +6,6 @@ The image is this machine's own interpreter in a root of its own, so that nothin
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +86,9 @@ def measure(plan: Plan, *, say: Callable[[str], None]) -> Environments:
     return found
 
 
-async def _switch(found: Environments, endpoint: Endpoint, file: Path, roots: Sequence[Path], duration_s: float) -> None:
+async def _switch(
+    found: Environments, endpoint: Endpoint, file: Path, roots: Sequence[Path], duration_s: float
+) -> None:
     offsets_s = evenly(rate=RATE_PER_S, duration_s=duration_s)
     others = asyncio.create_task(open_loop(endpoint, DEFAULT, offsets_s=offsets_s))
     switched = asyncio.create_task(open_loop(endpoint, ANYHOW, offsets_s=offsets_s))
@@ -101,7 +102,7 @@ async def _switch(found: Environments, endpoint: Endpoint, file: Path, roots: Se
 def _write(file: Path, root: Path) -> None:
     partial = file.with_suffix(".partial")
     partial.write_text(f'[image]\ndirectory = "{root}"\n')
-    os.replace(partial, file)
+    partial.replace(file)
 
 
 def figures_of(found: Environments) -> list[Figure]:

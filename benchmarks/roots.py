@@ -1,4 +1,4 @@
-"""Roots as container images unpack to, made of a Python of this machine with its libraries, and a package of our own."""
+"""Roots as container images unpack to: a Python of this machine with its libraries, and a package of our own."""
 
 from __future__ import annotations
 
