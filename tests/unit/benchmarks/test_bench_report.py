@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import batches, judge, languages, neighbours, report, targets, walls
+from benchmarks import batches, environments, judge, languages, neighbours, report, targets, walls
 from benchmarks.batches import Batches
 from benchmarks.bench import figures_of
+from benchmarks.environments import Environments
 from benchmarks.hostile import HOSTILE
 from benchmarks.judge import Judged
 from benchmarks.languages import Languages
@@ -27,7 +28,8 @@ OF_BATCHES = {targets.BATCH_RATE, targets.UNDER_BATCH, targets.UNDER_BATCH_FAILU
 OF_LANGUAGES = {targets.of_language("bash"), targets.of_language("node")}
 OF_NEIGHBOURS = {*map(targets.beside, HOSTILE), targets.BESIDE_FAILURES}
 OF_JUDGE = {targets.JUDGE_SMALL, targets.JUDGE_LARGE}
-OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_JUDGE - OF_LANGUAGES - OF_NEIGHBOURS
+OF_ENVIRONMENTS = {targets.IMAGE, targets.SWITCH_P99, targets.SWITCH_FAILURES}
+OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_JUDGE - OF_LANGUAGES - OF_NEIGHBOURS - OF_ENVIRONMENTS
 
 
 def run_of(latency_s, *, rate):
@@ -118,6 +120,15 @@ def test_a_language_is_judged_beside_its_bare_command():
 
     assert {name for name, figure in figures.items() if figure.judgement is not Judgement.STATED} == OF_LANGUAGES
     assert figures[targets.of_language("bash")].ratio == pytest.approx(1.5)
+
+
+def test_an_image_is_judged_beside_the_default_environment_and_by_what_its_switching_costs():
+    found = Environments(default=[run_of(0.002, rate=1)], image=[run_of(0.0022, rate=1)])
+    found.others = found.switched = run_of(0.03, rate=20)
+    figures = {figure.name: figure for figure in environments.figures_of(found)}
+
+    assert {name for name, figure in figures.items() if figure.judgement is Judgement.PASS} == OF_ENVIRONMENTS
+    assert figures[targets.IMAGE].ratio == pytest.approx(1.1)
 
 
 def test_every_kind_of_neighbour_is_judged():
