@@ -30,7 +30,7 @@ from evalctl import bootstrap, coordinator, tether, valkey
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-READY_S, STOP_S = 30.0, 30.0
+READY_S, STOP_S = 60.0, 30.0
 SLOTS = 4
 
 
