@@ -17,19 +17,20 @@ if TYPE_CHECKING:
 # Every page that a zygote holds is mapped, and half of the hot ones copied, once per cell: with everything below
 # preloaded, a run costs a quarter more CPU than with `_SMALL` alone. So what is slow to import has a tier of its own.
 _SMALL = (
-    "abc", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "enum", "functools", "heapq", "io",
-    "itertools", "json", "math", "operator", "os", "random", "re", "string", "sys", "threading", "time", "types",
-    "typing",
+    "abc", "bisect", "collections", "contextlib", "copy", "datetime", "enum", "functools", "heapq", "io", "itertools",
+    "json", "math", "operator", "os", "random", "re", "string", "sys", "threading", "time", "types", "typing",
 )  # fmt: skip
 _LARGE = (
     "argparse", "ast", "asyncio", "base64", "concurrent.futures.process", "concurrent.futures.thread", "csv", "ctypes",
-    "decimal", "fractions", "glob", "hashlib", "http.client", "inspect", "logging", "multiprocessing.connection",
-    "multiprocessing.pool", "pathlib", "pickle", "queue", "secrets", "shutil", "signal", "sqlite3", "statistics",
-    "subprocess", "tempfile", "textwrap", "traceback", "unittest", "urllib.request", "uuid", "warnings", "weakref",
+    "dataclasses", "decimal", "fractions", "glob", "hashlib", "http.client", "inspect", "logging",
+    "multiprocessing.connection", "multiprocessing.pool", "pathlib", "pickle", "queue", "secrets", "shutil", "signal",
+    "sqlite3", "statistics", "subprocess", "tempfile", "textwrap", "traceback", "unittest", "urllib.request", "uuid",
+    "warnings", "weakref",
 )  # fmt: skip
 _SLOW = frozenset({
-    "argparse", "asyncio", "concurrent", "email", "hashlib", "http", "logging", "multiprocessing", "pathlib", "secrets",
-    "sqlite3", "statistics", "subprocess", "tempfile", "unittest", "urllib", "uuid",
+    "argparse", "asyncio", "concurrent", "dataclasses", "email", "hashlib", "http", "inspect", "logging",
+    "multiprocessing", "pathlib", "secrets", "sqlite3", "statistics", "subprocess", "tempfile", "unittest", "urllib",
+    "uuid",
 })  # fmt: skip
 """What takes milliseconds to import: programs that do are served by the tier `standard`."""
 _SCIENCE = ("numpy", "numpy.random", "pandas", "sympy", "sympy.core.random")

@@ -8,7 +8,6 @@ do (seek, say) is found out once, when its object is made.
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import marshal
 import os
 import sys
@@ -30,9 +29,11 @@ _FRAMES = 3
 
 def main() -> None:
     """Become the zygote's interpreter, with the options in our arguments."""
+    from importlib.util import MAGIC_NUMBER  # noqa: PLC0415  cells would map it for nothing
+
     code = hide(compile(_ZYGOTE, "<evalpool>", "exec"))
     file = os.memfd_create("zygote")
-    os.write(file, importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
+    os.write(file, MAGIC_NUMBER + bytes(12) + marshal.dumps(code))
     os.lseek(file, 0, os.SEEK_SET)
     source, sink = os.pipe()
     for fd, target in ((file, _BYTECODE_FD), (2, _LOG_FD), (source, 0), (sink, 1), (sink, 2)):

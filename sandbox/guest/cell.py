@@ -5,7 +5,7 @@ Everything that can be done before the job arrives is done before the cell says 
 
 from __future__ import annotations
 
-import base64
+import binascii
 import os
 import random
 import resource
@@ -13,8 +13,7 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sandbox.guest import linux, place, program, protocol
 
@@ -25,8 +24,7 @@ NAMESPACES = linux.CLONE_NEWPID | linux.CLONE_NEWNS | linux.CLONE_NEWIPC | linux
 """What the zygote makes anew for each cell, before the fork."""
 
 
-@dataclass(frozen=True)
-class Walls:
+class Walls(NamedTuple):
     """What a cell needs to know to isolate itself; the same for all cells of a zygote."""
 
     own_uids: bool
@@ -50,16 +48,17 @@ class Walls:
             number = getattr(resource, f"RLIMIT_{name}")
             _, hard = resource.getrlimit(number)
             rlimits.append((number, value if hard == resource.RLIM_INFINITY else min(value, hard)))
-        filters = [linux.SeccompFilter(base64.b64decode(message.pop(name))) for name in ("filter", "trace_filter")]
+        filters = [linux.SeccompFilter(binascii.a2b_base64(message.pop(name))) for name in ("filter", "trace_filter")]
         return cls(rlimits=rlimits, filter=filters[0], trace_filter=filters[1], **message)
 
 
-@dataclass(frozen=True)
-class Seat:
+class Seat(NamedTuple):
     """What the zygote hands to one cell."""
 
     slot: int
     trace: bool
+    rehearse: bool
+    """Be ready for a job that is still to come; one that waits already is served sooner without."""
     network: int
     """Descriptor of the slot's network namespace."""
     fds: list[int]
@@ -74,7 +73,8 @@ def live(seat: Seat, walls: Walls) -> program.Job:
     try:
         _join(cgroups)
         _isolate(seat, walls)
-        program.rehearse()
+        if seat.rehearse:
+            program.rehearse()
         for source, target in ((stdin, 0), (stdout, 1), (stderr, 2)):
             os.dup2(source, target)
         os.closerange(_CHANNEL_FD + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])

@@ -7,7 +7,7 @@ rights, and what it leaves there is the program's word: it could have written th
 from __future__ import annotations
 
 import atexit
-import base64
+import binascii
 import builtins
 import io
 import json
@@ -148,7 +148,7 @@ def _bundle(value: object, text: str) -> dict[str, str]:
         except Exception:  # noqa: BLE001, S112  a representation less
             continue
         if isinstance(made, bytes):
-            made = base64.b64encode(made).decode()
+            made = binascii.b2a_base64(made, newline=False).decode()
         if isinstance(made, str) and len(made.encode(errors="replace")) <= _RICH_BYTES:
             found[kind] = made.encode(errors="replace").decode()
     return found

@@ -7,7 +7,7 @@ versions ignore all this; there our frames show.
 
 from __future__ import annotations
 
-import dis
+import opcode
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 def hide(code: CodeType) -> CodeType:
     """`code`, running unseen. It must not run user code that leaves a trace function in place when it raises."""
-    if "RESUME" not in dis.opmap:
+    if "RESUME" not in opcode.opmap:
         return code
     instructions = bytearray(code.co_code)
     for at in range(0, len(instructions), 2):
-        if instructions[at] == dis.opmap["RESUME"]:
-            instructions[at : at + 2] = dis.opmap["NOP"], 0
+        if instructions[at] == opcode.opmap["RESUME"]:
+            instructions[at : at + 2] = opcode.opmap["NOP"], 0
     return code.replace(co_code=bytes(instructions))
 
 

@@ -7,7 +7,7 @@ under them, and its trace function may still be in place.
 
 from __future__ import annotations
 
-import ast
+import _ast
 import builtins
 import importlib.machinery
 import signal
@@ -129,8 +129,8 @@ def rehearse(program: Program) -> None:
 def _compile(program: Program) -> types.CodeType:
     source = program.source
     if program.interpreter_mode:
-        tree: Any = compile(source, _path, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        return compile(ast.Interactive(tree.body), _path, "single", dont_inherit=True)
+        tree: Any = compile(source, _path, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
+        return compile(_ast.Interactive(tree.body), _path, "single", dont_inherit=True)
     return compile(source, _path, "exec", dont_inherit=True)
 
 

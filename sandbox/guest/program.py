@@ -12,8 +12,7 @@ import os
 import resource
 import signal
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from sandbox.guest import gallery, linux, main, place, protocol
 
@@ -27,8 +26,7 @@ _START = "import sys; sys.path[0] = '/evalpool'; from sandbox.guest.program impo
 _MODES = ("interpreter_mode", "figures", "display")
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One program, and what the cell needs besides to run it."""
 
     header: dict[str, Any]

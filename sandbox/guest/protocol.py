@@ -5,7 +5,7 @@ Control channel (one per jail, SOCK_SEQPACKET, one JSON object per packet):
     host -> zygote   {"op": "boot", ...}                    once, first: see `zygote.Boot`
     zygote -> host   {"op": "ready"}                        preloaded; will fork
     zygote -> host   {"op": "failed", "why": text}          cannot boot, then exits
-    host -> zygote   {"op": "fork", "cell", "slot", "trace"} + descriptors (see `cell.Seat.fds`)
+    host -> zygote   {"op": "fork", "cell", "slot", "trace", "rehearse"} + descriptors (see `cell.Seat.fds`)
     host -> zygote   {"op": "kill", "cell"}                 end the cell and all its descendants
     host -> zygote   {"op": "watch", "cell", "bytes"}       no cgroup here: end the cell when it uses more memory
     zygote -> host   {"op": "oom", "cell"}                  it did and is being ended; its exit follows

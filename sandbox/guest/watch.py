@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _TICK_MS = 50
 _SIZES = (b"RssAnon:", b"RssShmem:", b"VmPTE:", b"VmSwap:")
@@ -17,8 +17,7 @@ _NAME_BYTES = 100
 """More than the first line of a `status` file: it is the program's to choose, and must not get in here."""
 
 
-@dataclass(frozen=True)
-class _Watched:
+class _Watched(NamedTuple):
     namespace: int
     """Inode of the cell's pid namespace."""
     bound_bytes: int

@@ -15,7 +15,7 @@ import select
 import signal
 import socket
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sandbox.guest import cell, linux, place, program, protocol, watch
 
@@ -24,8 +24,7 @@ _immortal: list[Zygote] = []
 """The zygote's own objects: cells leave its frames, but must not spend time on freeing them."""
 
 
-@dataclass(frozen=True)
-class Boot:
+class Boot(NamedTuple):
     """What the host tells a zygote once."""
 
     preload: list[str]
@@ -35,8 +34,7 @@ class Boot:
     walls: cell.Walls
 
 
-@dataclass
-class _Child:
+class _Child(NamedTuple):
     """One cell as the zygote knows it."""
 
     cell: int
@@ -98,7 +96,7 @@ class Zygote:
         init = _spawn_init()
         pid = linux.fork()
         if pid == 0:
-            return cell.Seat(slot=message["slot"], trace=bool(message["trace"]), network=network, fds=fds)
+            return _seat(message, network, fds)
         linux.setns(self._home, cell.NAMESPACES)
         for fd in fds:
             os.close(fd)
@@ -151,6 +149,11 @@ class Zygote:
 
     def _tell(self, **message: object) -> None:
         self._control.send(json.dumps(message).encode())
+
+
+def _seat(message: dict[str, int], network: int, fds: list[int]) -> cell.Seat:
+    trace, rehearse = bool(message["trace"]), bool(message["rehearse"])
+    return cell.Seat(slot=message["slot"], trace=trace, rehearse=rehearse, network=network, fds=fds)
 
 
 def _spawn_init() -> int:

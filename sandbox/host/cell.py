@@ -64,7 +64,7 @@ class Cell:
         self._is_used = self._job_sent = self._is_gone = False
         self._timed_out = self._overflowed = self._out_of_memory = False
 
-    def start(self, *, trace: bool = False) -> None:
+    def start(self, *, trace: bool = False, rehearse: bool = True) -> None:
         """Order the fork. Raises OSError if the jail does not take the order."""
         self._channel, channel = socket.socketpair()
         self._channel.setblocking(False)
@@ -79,7 +79,7 @@ class Cell:
         self._loop.add_reader(self._channel.fileno(), self._hear)
         fds = [channel.fileno(), stdin, stdout, stderr, *(self._group.join() if self._group else ())]
         try:
-            self.jail.fork(self.id, self, slot=self.slot, trace=trace, fds=fds)
+            self.jail.fork(self.id, self, slot=self.slot, trace=trace, rehearse=rehearse, fds=fds)
         except OSError:
             self._release()
             raise

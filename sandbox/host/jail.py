@@ -121,9 +121,11 @@ class Jail:
         """Cells of this jail that are not gone."""
         return len(self._residents)
 
-    def fork(self, cell_id: int, resident: Resident, *, slot: int, trace: bool, fds: Sequence[int]) -> None:
+    def fork(
+        self, cell_id: int, resident: Resident, *, slot: int, trace: bool, rehearse: bool, fds: Sequence[int]
+    ) -> None:
         """Order a cell. Raises OSError if the zygote does not listen."""
-        message = {"op": "fork", "cell": cell_id, "slot": slot, "trace": trace}
+        message = {"op": "fork", "cell": cell_id, "slot": slot, "trace": trace, "rehearse": rehearse}
         socket.send_fds(self._control, [json.dumps(message).encode()], fds)
         self._residents[cell_id] = resident
         self.forked += 1

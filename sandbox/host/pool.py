@@ -198,10 +198,11 @@ class Pool:
         self._patient = deque(waiter for waiter in self._patient if not waiter.done())
         waiting = len({*self._waiting, *self._patient})
         while len(self._warm) + len(self._starting) < self._wanted + waiting:
-            if self._start(trace=False) is None:
+            # A rehearsal makes a run quicker, and costs more than it saves: it is for when nobody waits.
+            if self._start(trace=False, rehearse=not waiting) is None:
                 return
 
-    def _start(self, *, trace: bool) -> Cell | None:
+    def _start(self, *, trace: bool, rehearse: bool = True) -> Cell | None:
         jail = self._jail
         slot = self._slots.take() if jail is not None else None
         if jail is None or slot is None:
@@ -210,7 +211,7 @@ class Pool:
         cell.on_gone = self._on_gone
         ordered_at = time.perf_counter()
         try:
-            cell.start(trace=trace)
+            cell.start(trace=trace, rehearse=rehearse)
         except OSError:
             self._slots.give(slot)
             jail.lose()

@@ -7,7 +7,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cluster import until
@@ -27,6 +27,7 @@ from sandbox import (
     default_environment,
     ending_of,
 )
+from sandbox.host.jail import Jail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,6 +113,26 @@ async def test_a_jail_killed_while_it_boots_is_booted_again(environment_root: Pa
         assert (await (await opening).run(ONE)).stdout == b"1\n"
     finally:
         await sandbox.__aexit__()
+
+
+async def test_a_cell_rehearses_unless_somebody_waits_for_it(
+    environment_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsed: list[bool] = []
+    fork = Jail.fork
+
+    def noted(jail: Jail, *args: Any, **options: Any) -> None:
+        rehearsed.append(options["rehearse"])
+        fork(jail, *args, **options)
+
+    monkeypatch.setattr(Jail, "fork", noted)
+    async with bare_sandbox(environment_root, tmp_path, slots=2) as sandbox:
+        assert rehearsed == [True, True]
+
+        await asyncio.gather(*(sandbox.run(ONE) for _ in range(2)))
+        burst = await asyncio.gather(*(sandbox.run(ONE) for _ in range(12)))
+        assert not all(rehearsed)
+        assert {report.stdout for report in burst} == {b"1\n"}
 
 
 async def test_a_stopped_zygote_is_found_out(environment_root: Path, tmp_path: Path) -> None:

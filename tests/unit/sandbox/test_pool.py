@@ -23,7 +23,7 @@ class HandPool(Pool):
         self.lost = asyncio.Event()
         self._refill()
 
-    def _start(self, *, trace: bool) -> Any:  # noqa: ARG002
+    def _start(self, *, trace: bool, rehearse: bool = True) -> Any:  # noqa: ARG002
         warm = asyncio.get_running_loop().create_future()
         cell: Any = SimpleNamespace(jail=SimpleNamespace(lost=self.lost), warm=warm)
         self._starting.add(cast("Any", _Hashable(cell)))
