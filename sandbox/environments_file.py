@@ -36,7 +36,7 @@ _VARIABLE = re.compile(r"[^\W\d]\w*", re.ASCII)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _DIGEST = re.compile(r"(sha256:)?[0-9a-f]{64}")
 _LIMITS = ("processes", "open_files", "file_bytes", "disk_bytes", "inodes")
-_NOT_WORKDIRS = ("/proc", "/sys", "/dev", "/etc", "/evalpool", "/tmp", "/opt/python")
+_NOT_WORKDIRS = ("/proc", "/sys", "/dev", "/etc", "/evalpool", "/tmp", "/var/tmp", "/opt/python")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

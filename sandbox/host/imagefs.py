@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxUnavailable
 from sandbox.host.binds import Bind
 from sandbox.host.image import on_host, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ORIGIN = "/evalpool/origin"
 """In the jail: what the image has in its working directory, which the cell's own covers."""
@@ -26,28 +30,45 @@ def furnish(path: Path, image: Path, workdir: str) -> tuple[Bind, ...]:
     """Fill the root folder `path` of a jail for `image`; what has to be mounted. Raises SandboxUnavailable."""
     if not image.is_dir():
         raise SandboxUnavailable(f"there is no unpacked image at {image} (evalctl image list)")
-    (path / "run").mkdir()
     if (image / "etc").is_dir() and not (image / "etc").is_symlink():
         _copy_etc(image / "etc", path / "etc")
-    binds = [bind for entry in sorted(image.iterdir()) if (bind := _entry(path, entry, workdir)) is not None]
+    binds = list(_entries(path, image, workdir))
+    if not (image / "var").is_symlink():
+        binds += _var(path, image / "var", workdir)
     binds += _workdir(path, image, workdir)
     return tuple(binds)
 
 
-def _entry(path: Path, entry: Path, workdir: str) -> Bind | None:
-    """Bring one entry of the image's root in: as it is if it is a link, by copy if small, else by a mount."""
-    target = path / entry.name
-    if entry.name in _OURS or f"/{entry.name}" == workdir:
+def _entries(path: Path, image: Path, workdir: str) -> Iterator[Bind]:
+    for entry in sorted(image.iterdir()):
+        ours = entry.name in _OURS or (entry.name == "var" and not entry.is_symlink())
+        if not ours and (bind := _entry(path, entry, f"/{entry.name}", workdir)):
+            yield bind
+
+
+def _var(path: Path, var: Path, workdir: str) -> Iterator[Bind]:
+    """The image's /var, but with a /var/tmp that can be written to."""
+    (path / "var").mkdir()
+    (path / "var/tmp").symlink_to("/tmp")
+    for entry in sorted(var.iterdir()) if var.is_dir() else ():
+        if entry.name != "tmp" and (bind := _entry(path, entry, f"/var/{entry.name}", workdir)):
+            yield bind
+
+
+def _entry(path: Path, entry: Path, inside: str, workdir: str) -> Bind | None:
+    """Bring one entry of the image in: as it is if it is a link, by copy if small, else by a mount."""
+    target = path / inside.lstrip("/")
+    if inside == workdir:
         return None
     if entry.is_symlink():
         target.symlink_to(entry.readlink())
     elif entry.is_dir():
         if not os.access(entry, os.R_OK) or any(entry.iterdir()):
-            return Bind(source=str(entry), target=f"/{entry.name}", hidden=True)
+            return Bind(source=str(entry), target=inside, hidden=True)
         target.mkdir()
     elif entry.is_file() and entry.stat().st_mode & 0o004:
         if entry.stat().st_size > _COPIED_BYTES:
-            return Bind(source=str(entry), target=f"/{entry.name}", hidden=True)
+            return Bind(source=str(entry), target=inside, hidden=True)
         shutil.copy(entry, target)
     return None
 
@@ -63,8 +84,8 @@ def _workdir(path: Path, image: Path, workdir: str) -> list[Bind]:
         return []
     if str(found) != workdir or not on_host(image, found).is_dir():
         raise SandboxUnavailable(f"{workdir} is not a folder of the image, or leads through a link")
-    if len(found.parts) == 2:  # noqa: PLR2004  of the root itself, so nothing is mounted there
-        (path / workdir.lstrip("/")).mkdir()
+    if str(found.parent) in ("/", "/var"):  # of a folder of ours, so nothing is mounted there
+        (path / workdir.lstrip("/")).mkdir(exist_ok=True)
     covered = len(list(on_host(image, found).iterdir()))
     if covered > MOST_ORIGINS:
         raise SandboxUnavailable(f"{workdir} of the image holds {covered} entries; {MOST_ORIGINS} can be shown")

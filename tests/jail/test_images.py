@@ -104,6 +104,20 @@ async def test_another_file_name_and_options_of_the_interpreter(root: Path, tmp_
     assert report.stdout.decode() == f"['prog.py', 'a'] 1 True /work/prog.py {argv}\n", report
 
 
+@pytest.mark.parametrize("workdir", ["/var/lib", "/var", "/usr/bin", "/new/deep"])
+async def test_what_an_image_has_in_its_working_directory_is_found_there(
+    workdir: str, root: Path, tmp_path: Path
+) -> None:
+    (root / "var/lib/kept").mkdir(parents=True, exist_ok=True)
+    environment = Environment(image=root, workdir=workdir, tiers=tiers_with(())[:1])
+    code = "import os; open('new', 'w').close(); print(os.getcwd(), sorted({*os.listdir()} - {'main.py', 'new'})[:1])"
+    async with Sandbox(environment, SandboxConfig(run_dir=tmp_path / "run", slots=1)) as sandbox:
+        report = await sandbox.run(RunSpec(code=code))
+
+    shown = {"/var/lib": ["kept"], "/var": ["lib"], "/usr/bin": ["cat"], "/new/deep": []}
+    assert report.stdout.decode() == f"{workdir} {shown[workdir]}\n", report
+
+
 @pytest.mark.parametrize(
     ("workdir", "words"),
     [("/usr/nowhere", "has no folder /usr/nowhere"), ("/bin", "leads through a link"), ("/usr/bin/sh", "not a folder")],
