@@ -159,14 +159,17 @@ def steady(rate: float, costs: Costs, *, workers: int, redis: int, seed: int = 1
 
 
 def fewest(rate: float, costs: Costs, *, redis: int) -> int:
-    """Fewest workers with which the p99 is in the target."""
+    """Fewest workers with which the p99 is in the target; 0 if half empty ones do not reach it either."""
+
+    def enough(workers: int) -> bool:
+        return percentile(steady(rate, costs, workers=workers, redis=redis).latency_s, 0.99) <= TARGET_S
+
     few, many = needed(rate, costs, 1.0), needed(rate, costs, 0.5)
+    if not enough(many):
+        return 0
     while few < many:
         middle = (few + many) // 2
-        if percentile(steady(rate, costs, workers=middle, redis=redis).latency_s, 0.99) <= TARGET_S:
-            many = middle
-        else:
-            few = middle + 1
+        few, many = (few, middle) if enough(middle) else (middle + 1, many)
     return many
 
 
