@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MANIFEST = CHECKOUT / "deploy/kubernetes/overlays/production/scaledobject-worker.yaml"
 FACTOR, SLOTS, NAP_S, MOST = 10.0, 2, 0.05, 8
-HIGHEST, LIGHT = 200.0, 1.5
+HIGHEST, LIGHT = 200.0, 3.0
 """The peak, per second, and how many times that the least number of workers must be able to do with programs that end
 at once: the machine has to boot the other workers beside."""
 PROGRAM = Program(code=f"import time\ntime.sleep({NAP_S})\nprint('awake')", stdout="awake\n")
