@@ -57,7 +57,7 @@ def keys_left(redis: Redis) -> list[str]:
             groups = redis.xinfo_groups(name)
             if redis.xlen(name) or any(group["pending"] for group in groups):
                 left.append(f"{name} holds {redis.xlen(name)}: {groups}")
-        elif redis.ttl(name) == -1 and name not in (_NAMES.cancels, _NAMES.dead):
+        elif redis.ttl(name) == -1 and name not in (_NAMES.cancels, _NAMES.dead, _NAMES.environments):
             left.append(f"{name} lives for ever")
     return left
 

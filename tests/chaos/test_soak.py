@@ -27,6 +27,8 @@ ROUNDS = 3
 """After each the cluster rests and is counted; the first brings everything to its size."""
 ZYGOTE_CELLS = 40
 MIB = 1 << 20
+_LOGS = "worker-*/jails/*/*/log"
+"""One of each jail."""
 MIXED = (
     ("ok", {"code": "print(1)"}),
     ("ok", {"code": "import numpy; print(numpy.arange(9).sum())"}),
@@ -114,7 +116,7 @@ async def _rest(cluster: Cluster) -> None:
     folders = cluster.state / "run"
     tiers = len(cluster.worker.jails())
     await until(lambda: cluster.worker.busy == 0 and _stable(cluster), "rest", within_s=20)
-    await until(lambda: len(list(folders.glob("worker-*/**/log"))) <= tiers, "the end of worn zygotes", within_s=20)
+    await until(lambda: len(list(folders.glob(_LOGS))) <= tiers, "the end of worn zygotes", within_s=20)
 
 
 def _stable(cluster: Cluster) -> bool:
@@ -132,7 +134,7 @@ def _census(cluster: Cluster) -> Census:
         processes=len(descendants(worker)),
         cgroups=len(cgroups_of(worker)),
         mounts=len(Path(f"/proc/{worker}/mountinfo").read_text().splitlines()),
-        folders=len(list((cluster.state / "run").rglob("log"))),
+        folders=len(list((cluster.state / "run").glob(_LOGS))),
         zombies=len(sweep.zombies_of(cluster)),
         lasting_keys=sum(cluster.redis.ttl(key) == -1 for key in cluster.redis.scan_iter()),
     )
