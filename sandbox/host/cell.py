@@ -149,6 +149,8 @@ class Cell:
             self.jail_lost()
         elif not self._is_used:
             self._release()
+        elif not (self._out.ended and self._err.ended):
+            _collect_sockets()
         self._rest()
         self.on_gone(self)
 
@@ -303,6 +305,15 @@ class Cell:
             os.close(fd)
         self._folders = []
         self._rest()
+
+
+def _collect_sockets() -> None:
+    """Have the kernel look for sockets that travel in one another, and that nobody has any more.
+
+    They may hold the other ends of our pipes. It looks whenever a socket goes, on a quiet machine perhaps not for long.
+    """
+    for end in socket.socketpair():
+        end.close()
 
 
 def _peak_bytes(ended: CellExit, counted: GroupUsage | None) -> int:

@@ -91,13 +91,14 @@ async def test_no_zombie_is_left_and_no_key_lives_for_ever(cluster: Cluster) -> 
     await burden(cluster, 20)
     await settled(cluster)
     names = Keys()
-    lasting = {names.cancels, names.dead, *map(names.lane, Lane)}
+    lanes = [names.lane(lane, "default") for lane in Lane]
+    lasting = {names.cancels, names.dead, names.environments, *lanes}
     family = {cluster.worker.pid, *descendants(cluster.worker.pid)}
     keys = {key.decode() for key in cluster.redis.scan_iter()}
 
     assert [pid for pid in family if not runs(pid)] == []
     assert {key for key in keys if cluster.redis.ttl(key) == -1} <= lasting
-    assert [cluster.redis.xlen(names.lane(lane, "default")) for lane in Lane] == [0, 0]
+    assert [cluster.redis.xlen(lane) for lane in lanes] == [0, 0]
 
 
 def _at_rest(worker: Service) -> bool:
