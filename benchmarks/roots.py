@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 PACKAGE = "only_in_the_image"
 _LEFT_OUT = {"__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "pydoc_data",
-             "site-packages", "distutils"}  # fmt: skip
+             "site-packages", "dist-packages", "distutils"}  # fmt: skip
 _LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
 _PROGRAMS = ("sh", "cat", "sleep", "env")
 
@@ -45,6 +45,7 @@ def make_root(root: Path, python: Path | None = None, *, package: str = "VALUE =
         (home / "bin" / name).symlink_to(version)
     site = home / "lib" / version / "site-packages"
     site.mkdir()
+    (site.parent / "dist-packages").symlink_to(site.name)  # where Debian's Python looks
     (site / f"{PACKAGE}.py").write_text(package)
     (root / "usr/bin").mkdir()
     (root / "bin").symlink_to("usr/bin")

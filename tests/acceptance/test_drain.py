@@ -67,7 +67,7 @@ async def test_a_worker_that_leaves_under_load_delays_nobody(pair: Cluster) -> N
         longs = await long
 
     assert leaving.process.returncode == 0
-    assert len(answers) > RATE
+    assert len(answers) > RATE / 2
     assert all_answered(answers)
     assert {one.verdict for one in longs} == {"ok"}
     assert {one.body["attempt"] for one in [*answers, *longs]} == {1}, "none ran twice"
@@ -83,7 +83,7 @@ async def test_the_only_worker_is_replaced_under_load(pair: Cluster) -> None:
         await pair.ready()
         assert await asyncio.to_thread(old.stop) == 0
 
-    assert len(answers) > RATE
+    assert len(answers) > RATE / 2
     assert all_answered(answers)
     assert {one.body["attempt"] for one in answers} == {1}
     assert max(one.took_s for one in answers) < TAKEOVER_S
