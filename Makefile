@@ -8,8 +8,8 @@ PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 BOOTSTRAP := "$(PYTHON)" -m evalctl.bootstrap "$(STATE)"
 NO_PYTHON := evalpool: no Python 3.11 or newer found on PATH; install one (apt install python3 python3-venv)
 PYTEST_ARGS ?=
-# Tests wait more than they compute, so more processes than processors; JOBS=0 runs them in one, in order.
-JOBS ?= 3
+# Two files at a time; JOBS=0 runs them in one process, in order.
+JOBS ?= 2
 
 export EVAL_STATE_DIR := $(STATE)
 # Bytecode, like everything else that is not source, stays in the state folder.

@@ -173,7 +173,7 @@ async def test_a_dead_shard_stops_nobody_else_and_comes_back(mortal_rig, mortal_
             took.append(time.monotonic() - began)
         await worker.announce(info)
 
-        assert sorted(took)[10] < 0.1, "only the first ones wait for the dead"
+        assert sorted(took)[10] < 0.5, "only the first ones wait for the dead"
         assert [info] == await mortal_rig.submitter.workers()
         assert await mortal_rig.submitter.unreachable() == ["Redis 2 of 2"]
         assert (await mortal_rig.submitter.lane_stats())[Lane.SINGLE].running == 0
@@ -188,7 +188,9 @@ async def test_a_dead_shard_stops_nobody_else_and_comes_back(mortal_rig, mortal_
         while not (found := await worker.lease(single=1, batch=1, wait_s=0.2)):
             assert time.monotonic() < deadline
         assert ids(found) == [queued.id]
-        assert await mortal_rig.submitter.unreachable() == []
+        while await mortal_rig.submitter.unreachable():
+            assert time.monotonic() < deadline + 5
+            await asyncio.sleep(0.1)
 
 
 async def test_what_a_stalled_server_hands_out_too_late_is_given_back(mortal_rig, mortal_valkey, on):

@@ -5,7 +5,7 @@ import time
 
 
 def work(number):
-    time.sleep(0.02 * number)
+    time.sleep(0.15 * number)
     print("thread", number)
 
 
