@@ -68,7 +68,7 @@ def spec_of(module: str, package: Path | None) -> RunSpec:
 def _helpers(package: Path) -> dict[str, bytes]:
     """What test modules import of each other and of `test.support`."""
     paths = [path for path in package.glob("*.py") if not path.name.startswith("test_")]
-    paths += [*package.glob("support/**/*.py"), *package.glob("**/keycert*.pem")]
+    paths += package.glob("support/**/*.py")
     return {f"test/{path.relative_to(package)}": path.read_bytes() for path in paths}
 
 
