@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from api import problems
 from api.auth import Gate
 from api.batches.desk import Desk
+from api.complaints import Complaints
 from api.edge import Edge, wants_text
 from api.openapi import describe
 from api.routes import docs
@@ -33,12 +34,16 @@ if TYPE_CHECKING:
 
 def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox) -> FastAPI:
     """Put the app together. Its lifespan opens the inbox; `app.state.draining` turns /readyz off."""
-    desk = Desk(settings)
+    desk, complaints = Desk(settings), Complaints()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with inbox, desk:
             yield
+
+    async def answer(request: Request, error: Exception) -> Response:
+        complaints.hear(error)
+        return problems.response(problems.problem_of(error), as_text=wants_text(request.scope))
 
     app = FastAPI(
         title="Evalpool",
@@ -48,7 +53,7 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
         redoc_url=None,
         redirect_slashes=False,
         middleware=[Middleware(Edge, gate=Gate(settings.tokens))],
-        exception_handlers=dict.fromkeys(problems.TABLE, _answer),
+        exception_handlers=dict.fromkeys(problems.TABLE, answer),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
     app.state.draining = False
@@ -61,7 +66,3 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
     Meta(submitter, desk).install(app)
     docs.install(app)
     return app
-
-
-async def _answer(request: Request, error: Exception) -> Response:
-    return problems.response(problems.problem_of(error), as_text=wants_text(request.scope))

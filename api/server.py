@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from api.protocol import BoundedProtocol
 from api.waiting import GRACE_S
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Server(uvicorn.Server):
                 host=settings.host,
                 port=settings.port,
                 loop="uvloop",
-                http="httptools",
+                http=BoundedProtocol,
                 ws="none",
                 lifespan="on",
                 access_log=False,

@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import batches, environments, judge, languages, memory, neighbours, report, targets, walls
+from benchmarks import batches, environments, judge, languages, memory, neighbours, report, switching, targets, walls
 from benchmarks.cluster import ClusterFailed
+from benchmarks.hostile import HOSTILE
 from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
 from benchmarks.targets import Figure, Judgement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from benchmarks.samples import Run
 
 MIB = 1 << 20
 TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
-PARTS = ("evals", "batches", "judge", "languages", "neighbours", "walls", "environments")
+PARTS = ("evals", "batches", "judge", "languages", "neighbours", "walls", "environments", "switching")
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 
 
@@ -95,11 +96,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a short pass; its figures are noisy")
     parser.add_argument("--no-judge", action="store_true", help="exit 0 even if a target is missed")
     parser.add_argument("--part", choices=PARTS, action="append", help="measure this part alone; repeatable")
+    parser.add_argument("--beside", choices=HOSTILE, action="append", help="only this kind of neighbour; repeatable")
     options = parser.parse_args(arguments)
     console = Console(width=max(Console().width, TABLE_COLUMNS))
     try:
         with console.status("starting") as status:
-            figures, series, details = _measured(options.part or PARTS, quick=options.quick, say=status.update)
+            parts, kinds = options.part or PARTS, options.beside or HOSTILE
+            figures, series, details = _measured(parts, kinds, quick=options.quick, say=status.update)
     except (ClusterFailed, OSError) as error:
         Console(stderr=True).print(f"bench: {error}", style="red", markup=False)
         return 2
@@ -110,9 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(
-    parts: Sequence[str], *, quick: bool, say: Callable[[str], None]
+    parts: Sequence[str], kinds: Collection[str], *, quick: bool, say: Callable[[str], None]
 ) -> tuple[list[Figure], Mapping[str, Sequence[Run]], Mapping[str, object]]:
-    """Figures, series and details of these parts."""
+    """Figures, series and details of these parts; `kinds` of neighbours."""
     figures: list[Figure] = []
     series: dict[str, Sequence[Run]] = {}
     details: dict[str, object] = {}
@@ -135,7 +138,7 @@ def _measured(
         figures += languages.figures_of(of_languages)
         series |= of_languages.series()
     if "neighbours" in parts:
-        of_neighbours = neighbours.measure(neighbours.QUICK if quick else neighbours.FULL, say=say)
+        of_neighbours = neighbours.measure(neighbours.QUICK if quick else neighbours.FULL, kinds, say=say)
         figures += neighbours.figures_of(of_neighbours)
         series |= of_neighbours.series()
     if "walls" in parts:
@@ -146,6 +149,10 @@ def _measured(
         of_environments = environments.measure(environments.QUICK if quick else environments.FULL, say=say)
         figures += environments.figures_of(of_environments)
         series |= of_environments.series()
+    if "switching" in parts:
+        of_switching = switching.measure(switching.QUICK if quick else switching.FULL, say=say)
+        figures += switching.figures_of(of_switching)
+        series |= of_switching.series()
     return figures, series, details
 
 

@@ -162,6 +162,7 @@ class Cluster:
     worker: int
     """Pid; every jail descends from it."""
     api: int
+    state: Path
 
 
 def environment_root() -> Path:
@@ -184,7 +185,7 @@ def fleet(**variables: str) -> Iterator[Fleet]:
 @contextmanager
 def cluster(*, coordinators: int = 0, **variables: str) -> Iterator[Cluster]:
     """Start one of each, and coordinators of batches, wait until all are ready, stop them. Raises ClusterFailed."""
-    with fleet(EVAL_ENVIRONMENT_ROOT=str(environment_root()), **variables) as running:
+    with fleet(**{"EVAL_ENVIRONMENT_ROOT": str(environment_root()), **variables}) as running:
         running.start_redis()
         worker, api = running.start_worker(), running.start_api()
         for _ in range(coordinators):
@@ -195,6 +196,7 @@ def cluster(*, coordinators: int = 0, **variables: str) -> Iterator[Cluster]:
             redis_url=running.redis_urls[0],
             worker=worker.process.pid,
             api=api.process.pid,
+            state=running.state,
         )
 
 

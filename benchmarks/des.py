@@ -30,6 +30,8 @@ class Costs:
     """In the slot, of processors: start, run, end."""
     nap_s: float = 0.0
     """In the slot, of no processor."""
+    turn_s: float = 0.0
+    """In the slot, of no processor, behind the reply: until it takes the next job."""
     behind_s: float = 0.0
     """Of processors, behind the reply: teardown, the next cell."""
     redis_s: float = 0.0
@@ -53,6 +55,7 @@ class Setup:
 @dataclass(slots=True)
 class Job:
     arrived_s: float
+    nap_s: float
     worker: int = -1
     attempt: int = 0
 
@@ -140,9 +143,12 @@ class Simulation:
         self._dead: set[int] = set()
         self.seen = Seen()
 
-    def run(self, arrivals_s: Sequence[float], *, lose: int = 0, lose_at_s: float = 0.0) -> Seen:
-        for at_s in arrivals_s:
-            job = Job(at_s)
+    def run(
+        self, arrivals_s: Sequence[float], naps_s: Sequence[float] = (), *, lose: int = 0, lose_at_s: float = 0.0
+    ) -> Seen:
+        """`naps_s`: of each arrival, instead of the one nap of all."""
+        for at_s, nap_s in zip(arrivals_s, naps_s or [self._setup.costs.nap_s] * len(arrivals_s), strict=True):
+            job = Job(at_s, nap_s)
             self._clock.at(at_s, lambda job=job: self._arrive(job))
         if lose:
             self._clock.at(lose_at_s, lambda: self._lose(lose))
@@ -181,7 +187,7 @@ class Simulation:
         costs, processors = self._setup.costs, self._processors[job.worker]
 
         def nap() -> None:
-            self._clock.at(self._clock.now_s + costs.nap_s, lambda: self._end(job, attempt))
+            self._clock.at(self._clock.now_s + job.nap_s, lambda: self._end(job, attempt))
 
         processors.work(self._dice.choice(costs.slot_s), nap)
 
@@ -193,8 +199,15 @@ class Simulation:
         del self._jobs[id(job)]
         self.seen.arrived_s.append(job.arrived_s)
         self.seen.latency_s.append(self._clock.now_s - job.arrived_s)
-        if self._setup.costs.behind_s:
-            self._processors[worker].work(self._setup.costs.behind_s, lambda: None)
+        costs = self._setup.costs
+        if costs.behind_s:
+            self._processors[worker].work(costs.behind_s, lambda: None)
+        if costs.turn_s:
+            self._clock.at(self._clock.now_s + costs.turn_s, lambda: self._turn(worker))
+        else:
+            self._turn(worker)
+
+    def _turn(self, worker: int) -> None:
         self._free.append(worker)
         self._start()
 

@@ -11,6 +11,15 @@ while True:
     try: os.fork()
     except OSError: pass
 """,
+    "session bombs": """
+import os
+while True:
+    try:
+        if os.fork() == 0:
+            os.setsid()
+            while True: pass
+    except OSError: pass
+""",
     "thread bombs": """
 import threading
 def spin():
@@ -28,6 +37,7 @@ while True:
     with open('file', 'wb') as file:
         for _ in range(60): file.write(block)
 """,
+    "disk flushers": "import os\nfile = os.open('/usr/bin/env', os.O_RDONLY)\nwhile True: os.fsync(file)",
     "inode eaters": """
 import os
 while True:

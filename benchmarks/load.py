@@ -12,6 +12,8 @@ import math
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
+from itertools import repeat
 from time import perf_counter
 from typing import TYPE_CHECKING
 
@@ -46,6 +48,7 @@ class Program:
 
 
 class _Timing(msgspec.Struct):
+    queue_ms: float = 0.0
     run_ms: float = 0.0
 
 
@@ -62,12 +65,10 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class Caller:
-    """One connection that posts one program again and again."""
+    """One connection that posts programs."""
 
-    def __init__(self, endpoint: Endpoint, program: Program) -> None:
-        self._connection = Connection(endpoint.host, endpoint.port)
-        self._payload = encode_request(endpoint, program)
-        self._stdout = program.stdout
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint, self._connection = endpoint, Connection(endpoint.host, endpoint.port)
 
     async def open(self) -> None:
         await self._connection.open()
@@ -75,32 +76,34 @@ class Caller:
     def close(self) -> None:
         self._connection.close()
 
-    async def call(self, intended: float) -> Sample:
+    async def call(self, program: Program, intended: float) -> Sample:
         """Post once. `intended`: `perf_counter` time from which the answer is charged."""
-        sent = perf_counter()
+        payload, sent = encode_request(self._endpoint, program), perf_counter()
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
-                code, body, _ = await self._connection.request(self._payload)
+                code, body, _ = await self._connection.request(payload)
         except (OSError, ProtocolViolation) as error:  # TimeoutError is an OSError
             self._connection.close()
             return Sample(perf_counter() - intended, 0, type(error).__name__, late_s=sent - intended)
         latency_s = perf_counter() - intended
-        answer = self._judge(code, body)
-        run_s = answer.timing.run_ms / 1000
-        return Sample(latency_s, code, answer.status, answer.warm, sent - intended, run_s)
-
-    def _judge(self, code: int, body: bytes) -> _Answer:
-        if code != 200:
-            return _Answer(status=f"http_{code}")
-        try:
-            answer = _decode(body)
-        except msgspec.DecodeError:
-            return _Answer()
-        if answer.status == "ok" and self._stdout not in {None, answer.stdout}:
-            answer.status = "wrong_output"
-        return answer
+        answer = _judge(program, code, body)
+        queue_s, run_s = answer.timing.queue_ms / 1000, answer.timing.run_ms / 1000
+        return Sample(latency_s, code, answer.status, answer.warm, sent - intended, run_s, queue_s)
 
 
+def _judge(program: Program, code: int, body: bytes) -> _Answer:
+    if code != 200:
+        return _Answer(status=f"http_{code}")
+    try:
+        answer = _decode(body)
+    except msgspec.DecodeError:
+        return _Answer()
+    if answer.status == "ok" and program.stdout not in {None, answer.stdout}:
+        answer.status = "wrong_output"
+    return answer
+
+
+@cache
 def encode_request(endpoint: Endpoint, program: Program) -> bytes:
     """All bytes of one request."""
     asked = {"code": program.code}
@@ -128,10 +131,10 @@ async def closed_loop(
     Ends after `requests` in all or `duration_s`, whichever comes first. Raises OSError if nobody listens.
     """
     samples: list[Sample] = []
-    async with _callers(endpoint, program, concurrency) as callers:
+    async with _callers(endpoint, concurrency) as callers:
         start = perf_counter()
         tickets = _tickets(requests, until=start + duration_s)
-        await asyncio.gather(*(_keep_calling(caller, tickets, samples) for caller in callers))
+        await asyncio.gather(*(_keep_calling(caller, program, tickets, samples) for caller in callers))
         return Run(samples=samples, elapsed_s=perf_counter() - start)
 
 
@@ -143,39 +146,40 @@ def _tickets(requests: int, *, until: float) -> Iterator[float]:
         yield now
 
 
-async def _keep_calling(caller: Caller, tickets: Iterator[float], samples: list[Sample]) -> None:
+async def _keep_calling(caller: Caller, program: Program, tickets: Iterator[float], samples: list[Sample]) -> None:
     for start in tickets:
-        samples.append(await caller.call(start))  # noqa: PERF401 (all callers share the list)
+        samples.append(await caller.call(program, start))  # noqa: PERF401 (all callers share the list)
 
 
 async def open_loop(
     endpoint: Endpoint,
-    program: Program,
+    program: Program | Sequence[Program],
     *,
     offsets_s: Sequence[float],
     connections: int = OPEN_LOOP_CONNECTIONS,
 ) -> Run:
-    """One request at each offset from the start, whatever became of those before it.
+    """One request at each offset from the start, whatever became of those before it. One program, or one for each.
 
     With all `connections` busy a request waits for one, and the wait is charged to its latency.
     """
     idle: asyncio.LifoQueue[Caller] = asyncio.LifoQueue()
-    async with _callers(endpoint, program, connections) as callers:
+    programs = repeat(program, len(offsets_s)) if isinstance(program, Program) else program
+    async with _callers(endpoint, connections) as callers:
         for caller in callers:
             idle.put_nowait(caller)
         start = perf_counter()
         calls = []
-        for offset_s in offsets_s:
+        for one, offset_s in zip(programs, offsets_s, strict=True):
             await _sleep_until(start + offset_s)
-            calls.append(asyncio.create_task(_call_when_idle(idle, start + offset_s)))
+            calls.append(asyncio.create_task(_call_when_idle(idle, one, start + offset_s)))
         samples = await asyncio.gather(*calls)
         return Run(samples=samples, elapsed_s=perf_counter() - start)
 
 
-async def _call_when_idle(idle: asyncio.LifoQueue[Caller], intended: float) -> Sample:
+async def _call_when_idle(idle: asyncio.LifoQueue[Caller], program: Program, intended: float) -> Sample:
     caller = await idle.get()
     try:
-        return await caller.call(intended)
+        return await caller.call(program, intended)
     finally:
         idle.put_nowait(caller)
 
@@ -192,9 +196,9 @@ def evenly(*, rate: float, duration_s: float) -> list[float]:
 
 
 @asynccontextmanager
-async def _callers(endpoint: Endpoint, program: Program, count: int) -> AsyncIterator[list[Caller]]:
+async def _callers(endpoint: Endpoint, count: int) -> AsyncIterator[list[Caller]]:
     """Callers with open connections: connecting is no part of what is measured."""
-    callers = [Caller(endpoint, program) for _ in range(count)]
+    callers = [Caller(endpoint) for _ in range(count)]
     try:
         await asyncio.gather(*(caller.open() for caller in callers))
         yield callers

@@ -22,7 +22,7 @@ from benchmarks.samples import Run, Summary, summarise
 from benchmarks.targets import Figure
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 
     from benchmarks.load import Endpoint
 
@@ -54,13 +54,13 @@ class Neighbours:
         return {f"beside {kind}": [run] for kind, run in self.runs.items()}
 
 
-def measure(plan: Plan, *, say: Callable[[str], None]) -> Neighbours:
-    """Each kind in turn, on one cluster. Raises ClusterFailed, OSError."""
+def measure(plan: Plan, kinds: Collection[str] = HOSTILE, *, say: Callable[[str], None]) -> Neighbours:
+    """Nobody and then each kind in turn, on one cluster. Raises ClusterFailed, OSError."""
     found = Neighbours()
     with cluster() as running:
-        for kind, code in {"nobody": None, **HOSTILE}.items():
+        for kind in ("nobody", *kinds):
             say(f"beside {kind}")
-            found.runs[kind] = uvloop.run(_beside(running.endpoint, code, plan.kind_s))
+            found.runs[kind] = uvloop.run(_beside(running.endpoint, HOSTILE.get(kind), plan.kind_s))
     return found
 
 
@@ -88,8 +88,9 @@ async def _beside(endpoint: Endpoint, code: str | None, seconds: float) -> Run:
 @contextlib.asynccontextmanager
 async def _hostile(endpoint: Endpoint, code: str | None) -> AsyncIterator[None]:
     """Keep `NEIGHBOURS` of it running; they are hung up on, which kills them."""
-    callers = [Caller(endpoint, Program(code=code, stdout=None)) for _ in range(NEIGHBOURS)] if code else []
-    tasks = [asyncio.create_task(_again_and_again(caller)) for caller in callers]
+    program = Program(code=code or "", stdout=None)
+    callers = [Caller(endpoint) for _ in range(NEIGHBOURS if code else 0)]
+    tasks = [asyncio.create_task(_again_and_again(caller, program)) for caller in callers]
     try:
         yield
     finally:
@@ -98,9 +99,9 @@ async def _hostile(endpoint: Endpoint, code: str | None) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _again_and_again(caller: Caller) -> None:
+async def _again_and_again(caller: Caller, program: Program) -> None:
     try:
         while True:
-            await caller.call(perf_counter())
+            await caller.call(program, perf_counter())
     finally:
         caller.close()

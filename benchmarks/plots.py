@@ -37,18 +37,25 @@ def autoscale(plt: Any, data: dict[str, Any]) -> Any:
     load.plot(at, [one["offered"] for one in every], color="tab:gray")
     load.set_ylabel("offered, per second")
     load.set_ylim(bottom=0)
+    busy = load.twinx()
+    busy.plot([one["at_s"] for one in moments], [100 * one["busy"] for one in moments], color="tab:olive", linewidth=1)
+    busy.set_ylabel("processors busy, %", color="tab:olive")
+    busy.set_ylim(0, 100)
     times = [one["at_s"] for one in moments]
     count.step(times, [one["wanted"] for one in moments], where="post", label="wanted by the HPA", color="tab:blue")
     count.step(
         times, [one["ready"] for one in moments], where="post", label="ready", color="tab:green", linestyle="--"
     )
     count.set_ylabel("workers")
-    count.set_ylim(bottom=0)
+    count.set_ylim(0, max(one["wanted"] for one in moments) + 2)
     count.legend(loc="upper right")
     latency.plot(at, [one["p99_ms"] for one in every], label="p99 of each second", color="tab:red", linewidth=1)
     latency.plot(at, [one["p50_ms"] for one in every], label="p50 of each second", color="tab:blue")
     latency.axhline(100, color="black", linewidth=1, linestyle=":", label="target, 100 ms")
     latency.set_yscale("log")
+    latency.set_yticks([50, 100, 200, 500, 1000, 2000], labels=["50", "100", "200", "500", "1,000", "2,000"])
+    latency.minorticks_off()
+    latency.set_ylim(top=1.3 * max(200, *(one["p99_ms"] for one in every)))
     latency.set_ylabel("latency, ms")
     latency.set_xlabel(f"seconds (the autoscaler's time passes {data['factor']:g} times as fast)")
     latency.legend(loc="upper right")
@@ -70,8 +77,8 @@ def capacity(plt: Any, data: dict[str, Any]) -> Any:
     full.set_xlabel("full, %")
     full.legend(title="evals")
     for axis, events, title in (
-        (burst, data["events"][::2], "a burst of 1,000 at 1,000/s"),
-        (loss, data["events"][1::2], "a third of the workers dies at 10,000/s"),
+        (burst, data["events"][:6:2], "a burst of 1,000 at 1,000/s"),
+        (loss, data["events"][1:6:2], "a third of the workers dies at 10,000/s"),
     ):
         for event in events:
             at, p99 = zip(*event["curve"], strict=True)

@@ -25,6 +25,8 @@ class Sample(NamedTuple):
     """How long after the intended start the request left."""
     run_s: float = 0.0
     """Lease to result, as the answer says."""
+    queue_s: float = 0.0
+    """Submit to lease, as the answer says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,12 @@ def percentile(values: Iterable[float], share: float) -> float:
     if not ordered:
         return math.nan
     return ordered[max(math.ceil(share * len(ordered)), 1) - 1]
+
+
+def quantiles(values: Iterable[float], count: int) -> list[float]:
+    """So many of the values, evenly over their ranks: the distribution, small enough to be stored."""
+    ordered = sorted(values)
+    return [ordered[int((number + 0.5) / count * len(ordered))] for number in range(count)] if ordered else []
 
 
 def pooled(runs: Iterable[Run]) -> Run:

@@ -1,13 +1,11 @@
-"""`evalctl bench scaling`: the scaling curve of this machine, where its ceiling is, and what the simulation needs.
+"""`evalctl bench scaling`: the scaling curve of this machine, and where its ceiling is.
 
-Workers 1, 2, 4 and APIs 1, 2, 4, closed loop, with the processor time of each role; the queue alone; and an open
-loop of napping programs on 1, 2 and 4 workers, which `benchmarks.simulate` has to reproduce. Writes
-`results/scaling-*.json`.
+Workers 1, 2, 4 and APIs 1, 2, 4, closed loop, with the processor time of each role; and the queue alone. Wants a quiet
+machine for a minute. Writes `results/scaling-*.json`.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
 import sys
@@ -25,10 +23,8 @@ from rich.table import Table
 
 from benchmarks import memory, report
 from benchmarks.cluster import ClusterFailed, environment_root, fleet
-from benchmarks.des import poisson
-from benchmarks.load import Program, closed_loop, open_loop
-from benchmarks.load import evenly as evenly_spaced
-from benchmarks.samples import Run, percentile, pooled, summarise
+from benchmarks.load import Program, closed_loop
+from benchmarks.samples import Run, pooled, summarise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,13 +34,7 @@ if TYPE_CHECKING:
 COUNTS = (1, 2, 4)
 CONCURRENCY = 16
 SECONDS, SETTLE_S = 4.0, 0.5
-SLOTS = 4
-NAP_S = 0.05
-RATE_PER_WORKER = 30.0
-"""Of napping programs: a good two fifths of a worker's slots."""
-CALM_RATE, CALM_S, LOADED_S = 10.0, 12.0, 15.0
 TRIVIAL = Program(code="print(1+1)", stdout="2\n")
-NAP = Program(code=f"import time\ntime.sleep({NAP_S})\nprint('awake')", stdout="awake\n")
 UNRUN = Program(code="raise SystemExit('this ran')", stdout=None)
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -65,21 +55,6 @@ class Point:
     """Of the machine's processors, by us."""
     others: float
     """Of the machine's processors, by anything else: not quiet, if it is more than some percent."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Calibration:
-    """What a simulation of this machine starts from, and what it has to give."""
-
-    cores: int
-    slots: int
-    nap_s: float
-    calm_s: list[tuple[float, float]]
-    """Request to answer, and lease to result of the same: one at a time, nothing else running."""
-    cpu_per_eval_s: float
-    loaded_s: float
-    measured: list[dict[str, float]]
-    """Per number of workers: rate, p50_s, p99_s under the open loop; share of the processors that others took."""
 
 
 class Meter:
@@ -107,6 +82,18 @@ class Meter:
         machine_s, ours_s = spent.pop("machine"), sum(spent.values())
         per_eval = {name: round(value / max(evals, 1) * 1000, 3) for name, value in spent.items()}
         return per_eval, ours_s / all_s, max(0.0, machine_s - ours_s) / all_s
+
+
+class Busy:
+    """How much of the machine's processors is used, between two looks."""
+
+    def __init__(self) -> None:
+        self._seen = time.monotonic(), _machine_s()
+
+    def since(self) -> float:
+        """By anything, from 0 to 1, since the look before."""
+        (then, used_s), self._seen = self._seen, (time.monotonic(), _machine_s())
+        return (self._seen[1] - used_s) / ((self._seen[0] - then) * len(os.sched_getaffinity(0)))
 
 
 def _own_s(pid: int, *, children: bool = False) -> float:
@@ -171,53 +158,6 @@ async def _closed(running: Fleet, program: Program, duration_s: float) -> Run:
     return Run(samples=pooled(runs).samples, elapsed_s=max(run.elapsed_s for run in runs))
 
 
-def calibrate(say: Callable[[str], None]) -> Calibration:
-    """Napping programs: calmly on one worker, then at a rate that leaves each of 1, 2, 4 as busy."""
-    measured, spent = [], []
-    with fleet(EVAL_SLOTS=str(SLOTS), EVAL_STARTS=str(SLOTS)) as running:
-        running.start_redis()
-        running.start_api()
-        for workers in COUNTS:
-            for _ in range(workers - len(running.alive("worker"))):
-                running.start_worker()
-            running.wait_until_ready()
-            _open(running, rate=CALM_RATE, duration_s=2)
-            if workers == 1:
-                say("napping programs, calmly")
-                calm = _open(running, rate=CALM_RATE, duration_s=CALM_S, evenly=True)
-            say(f"napping programs, {workers} workers")
-            meter, rate = Meter(running), RATE_PER_WORKER * workers
-            run = _open(running, rate=rate, duration_s=LOADED_S)
-            cpu_ms, _, others = meter.per_eval_ms(len(run.samples))
-            spent.append(sum(cpu_ms.values()) / 1000)
-            latencies = [one.latency_s for one in run.samples if one.verdict == "ok"]
-            measured.append(
-                {
-                    "workers": workers,
-                    "rate": rate,
-                    "p50_s": percentile(latencies, 0.5),
-                    "p99_s": percentile(latencies, 0.99),
-                    "lost": len(run.samples) - len(latencies),
-                    "others": others,
-                }
-            )
-    return Calibration(
-        cores=len(os.sched_getaffinity(0)),
-        slots=SLOTS,
-        nap_s=NAP_S,
-        calm_s=[(round(one.latency_s, 5), round(one.run_s, 5)) for one in calm.samples],
-        cpu_per_eval_s=min(spent),
-        loaded_s=LOADED_S,
-        measured=measured,
-    )
-
-
-def _open(running: Fleet, *, rate: float, duration_s: float, evenly: bool = False) -> Run:
-    """Arrivals at random (Poisson) or evenly; the same ones at each call."""
-    offsets_s = evenly_spaced(rate=rate, duration_s=duration_s) if evenly else poisson(rate, duration_s)
-    return uvloop.run(open_loop(running.endpoints[0], NAP, offsets_s=offsets_s, connections=200))
-
-
 def shown(title: str, points: Sequence[Point]) -> Table:
     roles = list(points[0].cpu_ms)
     view = Table(title=title, box=SIMPLE)
@@ -230,23 +170,11 @@ def shown(title: str, points: Sequence[Point]) -> Table:
     return view
 
 
-def _replaced(path: Path, calibration: Calibration) -> int:
-    found = msgspec.json.decode(path.read_bytes()) | {"calibration": asdict(calibration)}
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
-    return 0
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Entry point; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="bench scaling", description=__doc__)
-    parser.add_argument("--only-calibrate", type=Path, metavar="FILE", help="put a new calibration into this result")
-    options = parser.parse_args(arguments)
     console = Console(width=max(Console().width, 120))
     try:
         with console.status("starting") as status:
-            calibration = calibrate(status.update)
-            if options.only_calibrate:
-                return _replaced(options.only_calibrate, calibration)
             evals = list(curve(status.update, sandbox="nsjail"))
             queue = list(curve(status.update, sandbox="noop"))
     except (ClusterFailed, OSError) as error:
@@ -259,7 +187,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "machine": report.machine(),
         "evals": [asdict(one) for one in evals],
         "queue": [asdict(one) for one in queue],
-        "calibration": asdict(calibration),
     }
     path = report.RESULTS / f"scaling-{datetime.now(UTC):%Y-%m-%dT%H%M%S}.json"
     path.write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")

@@ -1,8 +1,9 @@
 """`evalctl bench simulate`: what more machines give, by simulation from what was measured on one.
 
-Starts from the latest `results/scaling-*.json`. First it reproduces that machine (p50 and p99 of 1, 2, 4 workers),
-then it answers: workers and headroom for 1k, 10k, 100k evals per second at p99 < 100 ms, when one Redis is full, what
-a burst of 1,000 does, what the loss of a third of the workers does. Seeded; exits 1 if it is off by more than 20 %.
+Starts from the latest `results/scaling-*.json` and `results/calibration-*.json`. First it reproduces the measured p50
+and p99 of 1, 2 and 4 workers, then it answers: workers and headroom for 1k, 10k, 100k evals per second at p99 < 100 ms,
+when one Redis is full, what a burst of 1,000 does, what the loss of a third of the workers does. Seeded; exits 1 if it
+is off by more than 20 % where workers do not share processors.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import plots, report
+from benchmarks import plots
 from benchmarks.des import Costs, Seen, Setup, Simulation, poisson
+from benchmarks.here import OFF, Here, latest, reproduced
 from benchmarks.samples import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-TARGET_S, OFF = 0.1, 0.2
+TARGET_S = 0.1
 FULL = 0.65
 """Of the workers' processors: what the autoscaler aims at."""
 BROAD = 0.6
@@ -58,83 +59,10 @@ PROGRAMS = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Here:
-    """What was measured on this machine. Seconds of processor time per eval, but for the distributions."""
-
-    edge_s: Sequence[float]
-    slot_s: Sequence[float]
-    redis_s: float
-    api_s: float
-    worker_s: float
-    """Of worker, jails and cells together."""
-    cpu_s: float
-    """Of everything, the load's own too."""
-    calibration: Mapping[str, Any]
-
-    @classmethod
-    def read(cls, path: Path) -> Here:
-        found = msgspec.json.decode(path.read_bytes())
-        calm, nap_s = found["calibration"]["calm_s"], found["calibration"]["nap_s"]
-        one, queue = found["evals"][0]["cpu_ms"], found["queue"][0]["cpu_ms"]
-        return cls(
-            edge_s=[max(total - run, 0.0) for total, run in calm],
-            slot_s=[max(run - nap_s, 0.0) for _, run in calm],
-            redis_s=queue["valkey"] / 1000,
-            api_s=one["api"] / 1000,
-            worker_s=(one["worker"] + one["cells"]) / 1000,
-            cpu_s=found["calibration"]["cpu_per_eval_s"],
-            calibration=found["calibration"],
-        )
-
-    def machine(self) -> Costs:
-        """Costs where all share the cores, as in the calibration."""
-        behind_s = max(0.0, self.cpu_s - fmean(self.edge_s) - fmean(self.slot_s))
-        nap_s = self.calibration["nap_s"]
-        return Costs(edge_s=self.edge_s, slot_s=self.slot_s, nap_s=nap_s, behind_s=behind_s, redis_s=self.redis_s)
-
-    def alone(self, program: Program) -> Costs:
-        """Costs where workers have machines of their own."""
-        behind_s = max(0.0, self.worker_s - fmean(self.slot_s))
-        slot_s = [one + program.cpu_s for one in self.slot_s]
-        return Costs(
-            edge_s=self.edge_s, slot_s=slot_s, nap_s=program.nap_s, behind_s=behind_s, redis_s=self.redis_s
-        )
-
-
-def latest() -> Path:
-    """The newest measurement. Raises FileNotFoundError."""
-    found = sorted(report.RESULTS.glob("scaling-*.json"))
-    if not found:
-        raise FileNotFoundError("no results/scaling-*.json: run `evalctl bench scaling` first")
-    return found[-1]
-
-
-def reproduced(here: Here) -> list[dict[str, float]]:
-    """Measured and simulated p50 and p99 of the calibration's loads, the very same arrivals."""
-    rows = []
-    for one in here.calibration["measured"]:
-        setup = Setup(
-            costs=here.machine(),
-            workers=int(one["workers"]),
-            slots=here.calibration["slots"],
-            cores=here.calibration["cores"],
-            one_machine=True,
-        )
-        latencies = Simulation(setup).run(poisson(one["rate"], here.calibration["loaded_s"])).latency_s
-        row = {"workers": one["workers"], "rate": one["rate"]}
-        for name, share in (("p50", 0.5), ("p99", 0.99)):
-            simulated = percentile(latencies, share)
-            measured = one[f"{name}_s"]
-            row |= {name: measured, f"{name}_simulated": simulated, f"{name}_off": simulated / measured - 1}
-        rows.append(row)
-    return rows
-
-
 def demand(costs: Costs) -> float:
     """Workers' worth of one eval per second: of their cores or of their slots, whichever is more."""
     cpu_s = fmean(costs.slot_s) + costs.behind_s
-    return max(cpu_s / CORES, (fmean(costs.slot_s) + costs.nap_s) / SLOTS)
+    return max(cpu_s / CORES, (fmean(costs.slot_s) + costs.nap_s + costs.turn_s) / SLOTS)
 
 
 def needed(rate: float, costs: Costs, full: float = FULL) -> int:
@@ -177,7 +105,7 @@ def answers(here: Here) -> list[dict[str, Any]]:
     """Per kind of program and rate: what it takes."""
     rows = []
     for program in PROGRAMS:
-        costs = here.alone(program)
+        costs = here.costs(cpu_s=program.cpu_s, nap_s=program.nap_s)
         for rate in RATES:
             redis, workers = shards(rate, here), needed(rate, costs)
             p99_s = percentile(steady(rate, costs, workers=workers, redis=redis).latency_s, 0.99)
@@ -208,19 +136,26 @@ def redis_alone(here: Here) -> list[dict[str, float]]:
 
 def events(here: Here) -> list[dict[str, Any]]:
     """A burst, and the loss of a third, at different headroom."""
-    costs, found = here.alone(PROGRAMS[0]), []
+    costs, found = here.costs(), []
 
     def simulation(rate: float, workers: int) -> Simulation:
         redis = shards(rate, here)
         return Simulation(Setup(costs=costs, workers=workers, slots=SLOTS, cores=CORES, shards=redis))
 
-    for full in (0.5, FULL, 0.8):
-        few, many = (needed(rate, costs, full) for rate in RATES[:2])
-        burst = simulation(RATES[0], few).run([*poisson(RATES[0], _HORIZON_S), *([_EVENT_S] * BURST)])
-        found.append({"event": f"{BURST:,} at once on {few} workers", "full": full, **_course(burst)})
+    def event(what: str, rate: float, workers: int, seen: Seen) -> None:
+        found.append({"event": what, "full": rate * demand(costs) / workers, **_course(seen)})
+
+    steady_rate, large_rate = RATES[:2]
+    for burst_full, loss_full in ((0.5, 0.5), (FULL, FULL), (0.9, 0.8)):
+        few, many = needed(steady_rate, costs, burst_full), needed(large_rate, costs, loss_full)
+        burst = simulation(steady_rate, few).run([*poisson(steady_rate, _HORIZON_S), *([_EVENT_S] * BURST)])
+        event(f"{BURST:,} at once on {few} workers", steady_rate, few, burst)
         lost = round(many / 3)
-        loss = simulation(RATES[1], many).run(poisson(RATES[1], _HORIZON_S), lose=lost, lose_at_s=_EVENT_S)
-        found.append({"event": f"{lost} of {many} workers die", "full": full, **_course(loss)})
+        loss = simulation(large_rate, many).run(poisson(large_rate, _HORIZON_S), lose=lost, lose_at_s=_EVENT_S)
+        event(f"{lost} of {many} workers die", large_rate, many, loss)
+    many = needed(large_rate, costs)
+    burst = simulation(large_rate, many).run([*poisson(large_rate, _HORIZON_S), *([_EVENT_S] * BURST)])
+    event(f"{BURST:,} at once on {many} workers", large_rate, many, burst)
     return found
 
 
@@ -244,9 +179,9 @@ def _course(seen: Seen) -> dict[str, Any]:
 
 def fullness(here: Here) -> list[dict[str, Any]]:
     """p99 against how full the workers are, for small and large pools."""
-    costs = here.alone(PROGRAMS[0])
+    costs = here.costs()
     curves = []
-    for rate in (200, *RATES[:2]):
+    for rate in (1_000, 3_000, 10_000):
         points = []
         for full in (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0):
             workers = needed(rate, costs, full)
@@ -265,36 +200,32 @@ def show(console: Console, title: str, rows: Iterable[Mapping[str, Any]], column
     console.print(view)
 
 
+def compare(console: Console, title: str, rows: Iterable[Mapping[str, float]]) -> None:
+    """Measured beside simulated."""
+    columns = {"workers": "{workers}", "full": "{full:.0%}", "rate": "{rate:.0f}/s"}
+    for name, pad in (("p50", ""), ("p99", " ")):
+        columns |= {
+            name: f"{{{name}:.1f}} ms",
+            f"simulated{pad}": f"{{{name}_simulated:.1f}} ms",
+            f"off by{pad}": f"{{{name}_off:+.0%}}",
+        }
+    times = ("p50", "p50_simulated", "p99", "p99_simulated")
+    show(console, title, ({**row, **{name: row[name] * 1000 for name in times}} for row in rows), columns)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit code."""
     parser = argparse.ArgumentParser(prog="bench simulate", description=__doc__)
     parser.add_argument("--out", type=Path, help="draw into this folder")
     options = parser.parse_args(arguments)
     console = Console(width=max(Console().width, 120))
-    path = latest()
-    here = Here.read(path)
-    rows = reproduced(here)
-    ms = [
-        {**row, **{key: value * 1000 for key, value in row.items() if key.startswith("p") and "off" not in key}}
-        for row in rows
-    ]
-    show(
-        console,
-        f"measured and simulated ({path.name})",
-        ms,
-        {
-            "workers": "{workers:.0f}",
-            "rate": "{rate:.0f}/s",
-            "p50": "{p50:.1f} ms",
-            "simulated": "{p50_simulated:.1f} ms",
-            "off by": "{p50_off:+.0%}",
-            "p99": "{p99:.1f} ms",
-            "simulated ": "{p99_simulated:.1f} ms",
-            "off by ": "{p99_off:+.0%}",
-        },
-    )
-    data = {
-        "calibration": rows,
+    here = Here.read(latest("scaling"), latest("calibration"))
+    waits, computes = reproduced(here, "waits"), reproduced(here, "computes")
+    compare(console, f"programs that wait, measured and simulated ({latest('calibration').name})", waits)
+    compare(console, "programs that compute, all workers on the same processors", computes)
+    data: dict[str, Any] = {
+        "calibration": waits,
+        "shared": computes,
         "costs": {"redis_s": here.redis_s, "api_s": here.api_s, "worker_s": here.worker_s},
         "answers": answers(here),
         "redis": redis_alone(here),
@@ -323,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     show(
         console,
-        f"programs that print: a burst at {RATES[0]:,}/s, a loss at {RATES[1]:,}/s",
+        "programs that print: bursts and losses",
         data["events"],
         {
             "event": "{event}",
@@ -335,7 +266,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     if options.out:
         console.print(f"plot: {plots.draw('capacity', data, options.out)}")
-    return int(any(abs(row[name]) > OFF for row in rows for name in ("p50_off", "p99_off")))
+    return int(any(abs(row[name]) > OFF for row in waits for name in ("p50_off", "p99_off")))
 
 
 if __name__ == "__main__":

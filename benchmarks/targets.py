@@ -45,16 +45,26 @@ JUDGE_SMALL = "judge, 50 cases, small program, vs 50 evals"
 JUDGE_LARGE = "judge, 50 cases, 230 KiB, vs 50 evals"
 UNDER_BATCH = "evals at 5/s under a batch, p99"
 IMAGE = "eval p50 in an image, vs default environment"
-SWITCH_P99 = "default, while an image is switched, p99"
-SWITCH_FAILURES = "while an image is switched, failures"
+SWITCH_FAILURES = "while something is switched, failures"
 UNDER_BATCH_FAILURES = "evals at 5/s under a batch, failures"
 
 
 def of_language(name: str) -> str:
-    """Name of a language's figure."""
+    """Name of the figure of a language's evals over HTTP, service included."""
     return f"{name} eval p50, vs bare {name}"
 
 
+def language_alone(name: str) -> str:
+    """Name of the figure of a language in the sandbox alone."""
+    return f"{name} in the sandbox alone p50, vs bare {name}"
+
+
+SWITCHES = {
+    "image": "default, while an image is switched, p99",
+    "packages": "image, while packages are switched, p99",
+    "command": "default, while images come and go, p99",
+}
+"""What is switched -> the figure of an environment that is not."""
 BESIDE_FAILURES = "beside hostile programs, failures"
 
 
@@ -76,10 +86,11 @@ TARGETS = {
     UNDER_BATCH: Target(at_most=100),  # ms
     UNDER_BATCH_FAILURES: Target(at_most=0),
     IMAGE: Target(at_most=1.2),
-    SWITCH_P99: Target(at_most=100),  # ms
+    **{name: Target(at_most=100) for name in SWITCHES.values()},  # ms
     SWITCH_FAILURES: Target(at_most=0),
-    of_language("bash"): Target(at_most=1.3),
-    of_language("node"): Target(at_most=1.3),
+    language_alone("bash"): Target(at_most=1.3),
+    language_alone("node"): Target(at_most=1.3, aim=0.5),
+    of_language("node"): Target(at_most=1.3),  # bash's is told only: the service alone takes more (ADR 0031)
     **{beside(kind): Target(at_most=100) for kind in HOSTILE},  # ms
     BESIDE_FAILURES: Target(at_most=0),
 }

@@ -13,7 +13,10 @@ from evalctl import batch, image, packages, tether
 from evalctl.settings import Settings, SettingsError
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Run code in sandboxes."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Run code in sandboxes. `evalctl up` starts a server here, `evalctl run -c 'print(1)'` runs a program on it.",
 )
 app.add_typer(packages.app, name="packages")
 app.add_typer(batch.app, name="batch")
@@ -118,9 +121,9 @@ def coordinator_command() -> None:
 
 @app.command("bench", context_settings=_PASS_ON)
 def bench_command(context: typer.Context) -> None:
-    """Measure, and print a table. `bench scaling` and `bench simulate` are about more than one worker."""
+    """Measure, and print a table. `bench scaling`, `calibrate` and `simulate` are about more than one worker."""
     os.chdir(_BENCHMARKS.parent)
-    named = context.args[:1] in (["scaling"], ["simulate"])
+    named = context.args[:1] in (["scaling"], ["calibrate"], ["simulate"])
     module, *options = context.args if named else ["bench", *context.args]
     _become("-m", f"benchmarks.{module}", *options)
 

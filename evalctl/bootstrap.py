@@ -76,7 +76,8 @@ def ensure_environment(state: Path, name: str = "default") -> Path:
         os.umask(0o022)
         _step(f"creating {root}")
         shutil.rmtree(root, ignore_errors=True)
-        _run(state, [sys.executable, "-m", "venv", "--without-pip", str(root)])
+        # By its real path: a cell sees the interpreter's own folder, but none with a link to it (~/bin/python3).
+        _run(state, [os.path.realpath(sys.executable), "-m", "venv", "--without-pip", str(root)])
         lock = _ENVIRONMENTS / f"{name}.lock"
         _pip(state, root, "--no-compile", "--require-hashes", "-r", str(lock))
         _step("compiling the environment's packages")

@@ -122,7 +122,9 @@ def _changing(settings: Settings) -> Iterator[Layers]:
         base = bootstrap.ensure_environment(state)
         with bootstrap.locked(state):
             os.umask(0o022)  # cells run as other users
-            yield Layers(state, base)
+            layers = Layers(state, base)
+            layers.sweep()
+            yield layers
     except (InstallError, trial.TrialError, bootstrap.BootstrapError) as error:
         raise PackagesError(str(error)) from None
     except OSError as error:

@@ -9,6 +9,8 @@ import socket
 import time
 from typing import TYPE_CHECKING
 
+from evalctl.scratch import locked_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -26,16 +28,27 @@ def sole_owner(state_dir: Path, *, patience_s: float = 20.0) -> Iterator[int]:
     inherited: after kill -9 of the owner it stays taken until the last child is gone, and we wait for
     that, because two servers on one data folder would destroy it.
     """
-    (state_dir / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        (state_dir / "run").mkdir(parents=True, exist_ok=True, mode=0o700)
+        (state_dir / "up.lock").touch()
+    except OSError as error:
+        raise UpError(f"{state_dir} cannot be written to ({error.strerror}); set another EVAL_STATE_DIR") from None
     with (state_dir / "up.lock").open("w") as ours, (state_dir / "run" / "children.lock").open("w") as shared:
-        if not _try_lock(ours.fileno()):
+        if not locked_at_once(ours.fileno(), fcntl.LOCK_EX):
             raise UpError(f"Evalpool already runs on {state_dir}; stop it, or set another EVAL_STATE_DIR")
         deadline = time.monotonic() + patience_s
-        while not _try_lock(shared.fileno()):
+        while not locked_at_once(shared.fileno(), fcntl.LOCK_EX):
             if time.monotonic() > deadline:
                 raise UpError(f"an earlier run on {state_dir} is still ending; try again shortly")
             time.sleep(0.1)
         yield shared.fileno()
+
+
+def is_owned(state_dir: Path) -> bool:
+    """Whether a service runs on the state folder, or is just starting or ending."""
+    with contextlib.suppress(FileNotFoundError), (state_dir / "up.lock").open() as theirs:
+        return not locked_at_once(theirs.fileno(), fcntl.LOCK_EX)
+    return False
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -52,11 +65,3 @@ def require_free_port(host: str, port: int) -> None:
         raise UpError(
             f"cannot listen on {host} port {port} ({reason}); choose another with --port or EVAL_PORT",
         ) from None
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import time
 from pathlib import Path  # noqa: TC003 (typer reads the annotations)
@@ -128,12 +129,7 @@ def _source(reference: str | None, tar: Path | None, folder: Path | None, *, ins
 def _show(switched: Switched) -> None:
     environment = switched.environment
     print(f"environment {switched.name}: {' '.join(environment.command)} in {environment.workdir}")
-    served = {
-        True: "every worker serves it",
-        False: "not every worker serves it yet; their logs say why",
-        None: "no server runs here now; workers find it when they start",
-    }
-    print(f"{served[switched.served]} ({switched.took_s:.1f} s)")
+    print(f"{switched.served or 'workers take it over by themselves'} ({switched.took_s:.1f} s)")
 
 
 def _run(work: Callable[[Images], None]) -> None:
@@ -144,8 +140,11 @@ def _run(work: Callable[[Images], None]) -> None:
 
     try:
         work(Images(Settings.from_env()))
-    except (ImageError, SettingsError, OSError) as error:
+    except (ImageError, SettingsError) as error:
         _fail(str(error))
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        _fail(f"the disk is full: {error.filename}" if full else str(error))
     except KeyboardInterrupt:
         _fail("interrupted; nothing was changed")
 

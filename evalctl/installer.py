@@ -82,7 +82,7 @@ class Installer:
         # No bytecode elsewhere: what cells import must lie beside its sources.
         variables = {"TMPDIR": str(self._temporary), "PIP_CACHE_DIR": str(self._temporary.parent / "cache" / "pip")}
         done = subprocess.run(
-            tether.tethered([*pip, *arguments]),
+            tether.tethered([*pip, *arguments], background=True),
             env=_environment(variables),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -140,6 +140,7 @@ def sentence(said: str) -> str:
 
 
 def _environment(variables: dict[str, str]) -> dict[str, str]:
+    """Without the service's own settings: pip runs on the layer's interpreter, which runs `.pth` files of packages."""
     environment = child_environment(**variables)
     environment.pop("PYTHONPYCACHEPREFIX", None)
-    return environment
+    return {name: value for name, value in environment.items() if not name.startswith("EVAL_")}

@@ -10,12 +10,15 @@ A layer is never changed once it is pointed to: cells that still run in it keep 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from evalctl.scratch import remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 _ABOUT = ".layer.json"
 _DEPTH = 5
 """So many layers can be gone back through; older ones are removed when the service starts."""
+
+_NO_LINK = {errno.EPERM, errno.EACCES, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS}
+"""Somebody else's file, another file system, as many links as a file can have, or a file system without any."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +82,13 @@ class Layers:
                 shutil.rmtree(folder, ignore_errors=True)
         return layer.requirements if stale else []
 
+    def sweep(self) -> None:
+        """Remove what a killed command left half made; only who holds the lock of the state folder may."""
+        for left in self._layers.glob(".partial-*"):
+            remove_tree(left)
+        for left in self._folder.glob(".current-*"):
+            left.unlink(missing_ok=True)
+
     def previous(self) -> Layer | None:
         """Layer that was in use before the current one; None: there was none."""
         current = self.current()
@@ -98,7 +111,7 @@ class Layers:
             clone(source.root, partial)
             yield partial
         finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            remove_tree(partial)
 
     def keep(self, partial: Path, groups: tuple[tuple[str, ...], ...]) -> Layer:
         """Make what was built a layer of its own, to be pointed to next."""
@@ -139,5 +152,7 @@ def clone(source: Path, target: Path) -> None:
 def _link(source: str, target: str) -> None:
     try:
         os.link(source, target, follow_symlinks=False)
-    except PermissionError:  # somebody else's files, or a file system without hard links
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
         shutil.copy2(source, target)

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self, TypeVar
 
 from evalctl.guards import UpError
 from evalctl.tether import tethered
@@ -140,16 +140,19 @@ class _Child:
         """Run it, again and again, until it is stopped or ends everything."""
         while not self._stopping:
             started_at = time.monotonic()
-            code = await self._run_once()
+            try:
+                end = _End.of(await self._run_once())
+            except OSError as error:  # no room for its log, no process or descriptor to be had: it may pass
+                end = _End(never=False, words=f"did not start ({error})")
             if self._stopping:
                 return
             self._deaths = 1 if time.monotonic() - started_at > _SETTLED_S else self._deaths + 1
-            if not self._supervisor.ready and (code in NEVER_BOOTS or self._deaths >= _QUICK_DEATHS):
-                self._supervisor.end(UpError(f"{self.spec.name} cannot start: {self._last_sentence(code)}"))
+            if not self._supervisor.ready and (end.never or self._deaths >= _QUICK_DEATHS):
+                self._supervisor.end(UpError(f"{self.spec.name} cannot start: {self._last_sentence(end)}"))
                 return
             pause_s = min(_PAUSE_FIRST_S * 2 ** (self._deaths - 1), _PAUSE_MAX_S)
             name, log = self.spec.name, self.spec.log
-            self._supervisor.report(f"{name} {_ended_how(code)}; starting it again in {pause_s:g} s ({log})")
+            self._supervisor.report(f"{name} {end.words}; starting it again in {pause_s:g} s ({log})")
             await asyncio.sleep(pause_s)
 
     async def _run_once(self) -> int:
@@ -166,13 +169,24 @@ class _Child:
             )
         return await self._process.wait()
 
-    def _last_sentence(self, code: int) -> str:
+    def _last_sentence(self, end: _End) -> str:
         """Last line that this run wrote."""
-        with self.spec.log.open("rb") as log:
+        lines: list[str] = []
+        with contextlib.suppress(OSError), self.spec.log.open("rb") as log:
             log.seek(self._log_offset)
             lines = log.read()[-4096:].decode(errors="replace").strip().splitlines()
-        return lines[-1].strip() if lines else f"it {_ended_how(code)} and said nothing"
+        return lines[-1].strip() if lines else f"it {end.words} and said nothing"
 
 
-def _ended_how(code: int) -> str:
-    return f"exited with {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+class _End(NamedTuple):
+    """How a run of a child ended, or did not begin."""
+
+    never: bool
+    """No restart can help, if it never worked."""
+    words: str
+
+    @classmethod
+    def of(cls, code: int) -> _End:
+        """By its exit code."""
+        words = f"exited with {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
+        return cls(never=code in NEVER_BOOTS, words=words)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalctl.installer import installed
+from evalctl.scratch import scratch
 from sandbox import (
     Ending,
     Limits,
@@ -22,6 +21,7 @@ from sandbox import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from importlib.metadata import Distribution
+    from pathlib import Path
 
 _LIMITS = Limits(wall_s=60.0, memory_bytes=1 << 30)
 """A first import reads a package from a cold disk."""
@@ -43,9 +43,8 @@ def try_imports(root: Path, state: Path, modules: Collection[str]) -> None:
 
 
 async def _try(root: Path, state: Path, modules: Collection[str]) -> None:
-    (state / "run").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="trial-", dir=state / "run") as folder:
-        config = SandboxConfig(run_dir=Path(folder) / "jails", slots=1)
+    with scratch(state / "run", "trial-") as folder:
+        config = SandboxConfig(run_dir=folder / "jails", slots=1)
         try:
             async with Sandbox(default_environment(root), config) as sandbox:
                 await sandbox.prove()

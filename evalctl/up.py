@@ -22,6 +22,7 @@ from evalctl.guards import UpError
 from evalctl.layers import Layers
 from evalctl.settings import Settings, child_environment
 from evalctl.supervisor import ChildSpec, Interrupted, Supervisor
+from jobs.connect import split_urls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,7 +65,9 @@ def _plan(settings: Settings, workers: int) -> Plan:
     except bootstrap.BootstrapError as error:
         raise UpError(str(error)) from None
     url, name, server = settings.redis_url, "the one in EVAL_REDIS_URL", None
-    if url is None:
+    if url is not None:
+        _require_urls(url)
+    else:
         choice = valkey.choose_server()
         server = valkey.private_server(choice, settings.run_dir)
         url, name = server.url, f"{choice} ({choice.path})"
@@ -77,6 +80,14 @@ def _plan(settings: Settings, workers: int) -> Plan:
         server=server,
         environment_root=root,
     )
+
+
+def _require_urls(text: str) -> None:
+    """Raise UpError on what the services would not take."""
+    try:
+        split_urls(text)
+    except ValueError as error:
+        raise UpError(f"EVAL_REDIS_URL {error}") from None
 
 
 def _default_environment(state: Path) -> Path:
@@ -127,8 +138,8 @@ async def _boot(supervisor: Supervisor, plan: Plan) -> float:
     if plan.server is not None:
         valkey.prepare(plan.server)
         supervisor.start(_redis_child(plan, plan.server))
-    for url in plan.redis_url.split(","):
-        await _redis_answers(url.strip(), ours=plan.server is not None)
+    for url in split_urls(plan.redis_url):
+        await _redis_answers(url, ours=plan.server is not None)
     _say(f"starting {plan.workers} worker(s) and the API; their logs are in {plan.settings.run_dir}")
     supervisor.start(*(_worker_child(plan, number) for number in range(1, plan.workers + 1)))
     supervisor.start(_api_child(plan))

@@ -1,7 +1,7 @@
 """The broker: moves jobs from submitters to workers and results back.
 
-Three implementations pass one contract suite: on one Redis (`redis_broker`), on several (`shards`), and
-`MemoryBroker` (unit tests).
+Three implementations pass one contract suite: on one Redis (`redis_submitter`, `redis_worker`), on several
+(`shards`, `shard_worker`), and `MemoryBroker` (unit tests).
 
 At least once, one visible result: a job is leased, its lease renewed while it runs; a lease that is not
 renewed for `lease_s` is taken over by `reclaim`. Only the present owner's `finish` counts.

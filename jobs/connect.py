@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisError
 
 from jobs.errors import BrokerUnavailable
 from jobs.model import Lane
+from jobs.pool import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +60,8 @@ def split_urls(text: str) -> Sequence[str]:
     urls = [url.strip() for url in text.split(",")]
     if not all(url.startswith(_SCHEMES) for url in urls):
         raise ValueError("must start with redis://, rediss:// or unix://")
+    if not all(map(_has_port, urls)):
+        raise ValueError("has a port that is no number: write / ? # @ of a password as %2F %3F %23 %40")
     if len({_address(url) for url in urls}) < len(urls):
         raise ValueError("names the same Redis twice")
     return urls
@@ -93,7 +96,16 @@ def _client(url: str, *, size: int, timeout_s: float) -> Client:
         "retry": Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), _RETRIES),
         "legacy_responses": False,
     }
-    return Redis.from_pool(BlockingConnectionPool.from_url(url, **options))
+    return Redis.from_pool(Pool.from_url(url, **options))
+
+
+def _has_port(url: str) -> bool:
+    """Whether what stands where the port does can be one. What it is otherwise is not told: part of a password."""
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return True
 
 
 def _address(url: str) -> str:

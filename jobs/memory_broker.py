@@ -284,7 +284,7 @@ class MemoryWorkerBroker:
         self._broker.notices[worker.id] = (self._broker.clock() + keys.WORKER_TTL_S, worker)
 
     def _take(self, lane: Lane, count: int) -> list[Delivery]:
-        self._environments.append(self._environments.pop(0))  # they take turns
+        self._environments = [*self._environments[1:], *self._environments[:1]]  # they take turns
         waiting = [entry for entry in self._broker.lanes[lane].values() if entry.owner is None]
         ours = [e for name in self._environments for e in waiting if e.job.environment == name]
         return [self._deliver(entry) for entry in ours[:count]]

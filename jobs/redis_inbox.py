@@ -36,9 +36,7 @@ _ENTRY_BYTES = _TRIM_BYTES // 64  # so that 64 small replies are worth a trim as
 class InboxStream:
     """The stream of one inbox on one Redis; what it brings settles the futures of `replies`."""
 
-    def __init__(
-        self, connections: Connections, settings: BrokerSettings, *, inbox_id: str, replies: Replies
-    ) -> None:
+    def __init__(self, connections: Connections, settings: BrokerSettings, *, inbox_id: str, replies: Replies) -> None:
         names = Keys(settings.prefix)
         self._connections, self._replies = connections, replies
         self._id, self._stream = inbox_id, names.inbox(inbox_id)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from jobs.errors import BrokerUnavailable
 from jobs.model import Lane
-from jobs.redis_broker import RedisWorkerBroker
+from jobs.redis_lanes import RedisLanes
+from jobs.redis_worker import RedisWorkerBroker
 from jobs.shards import ShardedGauges, home
 from jobs.spread import PATIENCE_S, Shard, answered, ask, leave, settled
 from jobs.tail import stop
@@ -34,18 +35,13 @@ _UNBLOCK_EVERY_S = 0.001
 _PAUSE_S = 0.5
 
 
-class ShardWorkerBroker(RedisWorkerBroker):
-    """The working half on one of several Redis: a wait of its can be ended from here, and loses nothing by it."""
+class ShardLanes(RedisLanes):
+    """The lanes on one of several Redis: a wait for them can be ended from here, and loses nothing by it."""
 
     def __init__(self, connections: Connections, settings: BrokerSettings, *, worker: str) -> None:
         super().__init__(connections, settings, worker=worker)
         self._lane_reads = connections.lane_reads
         self._reader_ids: dict[Lane, int] = {}
-
-    @property
-    def seems_empty(self) -> bool:
-        """Whether its last wait found empty lanes."""
-        return self._empty
 
     async def unblock(self, lane: Lane) -> None:
         """Have the server end the blocking read of this lane (first), if it is in one.
@@ -63,6 +59,14 @@ class ShardWorkerBroker(RedisWorkerBroker):
         return await self._read_by(self._lane_reads[lane], lanes, count, block_s)
 
 
+class ShardWorkerBroker(RedisWorkerBroker):
+    """The working half on one of several Redis."""
+
+    def __init__(self, connections: Connections, settings: BrokerSettings, *, worker: str) -> None:
+        self.lanes = ShardLanes(connections, settings, worker=worker)
+        super().__init__(connections, settings, self.lanes)
+
+
 Shards = list[Shard[ShardWorkerBroker]]
 Reads = dict["asyncio.Task[Sequence[Delivery]]", Shard[ShardWorkerBroker]]
 
@@ -70,7 +74,7 @@ Reads = dict["asyncio.Task[Sequence[Delivery]]", Shard[ShardWorkerBroker]]
 def worker_broker_of(opened: Sequence[Connections], settings: BrokerSettings, *, worker: str) -> WorkerBroker:
     """The working half over one Redis or several. `worker` must be unique to this process."""
     if len(opened) == 1:
-        return RedisWorkerBroker(opened[0], settings, worker=worker)
+        return RedisWorkerBroker(opened[0], settings, RedisLanes(opened[0], settings, worker=worker))
     return ShardedWorkerBroker(
         [
             Shard(number, one.address, ShardWorkerBroker(one, settings, worker=worker))
@@ -185,7 +189,7 @@ class _Lanes:
             raise
         good = [task for task in done if answered(reads[task], task)]
         found = [one for task in good for one in _marked(reads[task].number, task.result())]
-        self._empty = all(shard.broker.seems_empty for shard in reads.values())
+        self._empty = all(shard.broker.lanes.seems_empty for shard in reads.values())
         return found
 
     async def _end(self, reads: Reads) -> set[asyncio.Task[Sequence[Delivery]]]:
@@ -194,7 +198,7 @@ class _Lanes:
         while (open_ := [task for task in reads if not task.done()]) and time.monotonic() < give_up_at:
             # Again and again: a read may be on its way to the server while it is told to end.
             for task in open_:
-                reads[task].beside(reads[task].broker.unblock(self._first))
+                reads[task].beside(reads[task].broker.lanes.unblock(self._first))
             await asyncio.wait(open_, timeout=_UNBLOCK_EVERY_S)
         return await settled(reads, 0, late=_give_back)
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from jobs.connect import connect
 from jobs.model import Lane, LaneStats
-from jobs.redis_broker import RedisSubmitter
 from jobs.redis_inbox import InboxStream, RedisInbox
+from jobs.redis_submitter import RedisSubmitter
 from jobs.replies import Replies
 from jobs.spread import Shard, ask
 from jobs.tail import stop

@@ -66,6 +66,7 @@ class Turn:
         self._bytecode, self.mode = bytecode, mode
         self._taken = bytearray()
         self._is_open = mode == protocol.MAKE
+        self._is_too_long = False
 
     @property
     def data(self) -> bytes:
@@ -74,11 +75,15 @@ class Turn:
 
     def take(self, piece: bytes) -> bool:
         """Take what the maker's cell said; False if that cannot be bytecode."""
+        if self._is_too_long:
+            return True
         if not self._is_open or not (self._taken or piece[:1] == protocol.BYTECODE):
             return False
         self._taken += piece
         if len(self._taken) > self._bytecode.bound_bytes + protocol.BYTECODE_HEAD_BYTES:
-            self.over()  # and the rest of it goes nowhere
+            self._is_too_long = True  # the rest of it goes nowhere
+            self._taken.clear()
+            self.over()
         elif (data := protocol.unpack_bytecode(self._taken)) is not None:
             self._close(data, give_up=False)
         return True

@@ -97,6 +97,9 @@ class Environment:
     """Of `Kind.EXEC`: what makes the program out of the file, in a cell of its own; (): nothing has to."""
     binary: str = ""
     """The file that it makes, in the working directory. The run command starts it."""
+    warm: str = ""
+    """Of `Kind.EXEC`: language of the prelude (`preludes.PRELUDES`) in which its command, started before the program is
+    there, waits for it; "": the command is executed when the program is there."""
     trial: str = ""
     """Of `Kind.EXEC`: a program that prints `ok`, to be run before the environment calls itself ready."""
 

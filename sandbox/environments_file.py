@@ -21,6 +21,7 @@ from sandbox.environment import (
     tiers_for,
     tiers_with,
 )
+from sandbox.preludes import PRELUDES, prelude_of
 from sandbox.presets import EXEC_TIERS, PRESETS
 from sandbox.toml_lines import line_of
 
@@ -216,6 +217,10 @@ def _with_command(base: Environment, table: Mapping[str, Any]) -> Environment:
     kind = Kind(table["kind"]) if "kind" in table else kind_of(command, filename)
     if kind is Kind.PYTHON and kind_of(command, filename) is not Kind.PYTHON:
         raise _Wrong([("kind", f"kind: `{' '.join(command)}` is not Python, its options and {filename}: say exec")])
+    startable = "" if compiling or kind is Kind.PYTHON else prelude_of(command, filename, base.variables)
+    warm = table.get("warm", startable) or ""
+    if warm != startable and warm:
+        raise _Wrong([("warm", f"warm: `{' '.join(command)}` cannot be started as {warm} before there is a program")])
     tiers = base.tiers
     if kind is Kind.EXEC:
         tiers = EXEC_TIERS
@@ -228,6 +233,7 @@ def _with_command(base: Environment, table: Mapping[str, Any]) -> Environment:
         compile=compiling,
         binary=binary,
         trial=table.get("trial", base.trial if "preset" in table else ""),
+        warm=warm,
         kind=kind,
         tiers=tiers,
     )
@@ -296,6 +302,7 @@ def _limits(value: Any) -> str | None:
 
 
 _ANY = re.compile(r"[^\0]+")
+_NOT_WARM = f"must be false, or one of {', '.join(PRELUDES)}"
 _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "image": _text(_DIGEST, "must be the digest of an image: 64 hexadecimal digits (evalctl image list)"),
     "directory": _text(_ANY, "must be the path of an unpacked root"),
@@ -307,6 +314,7 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "binary": _text(_FILENAME, "must be the plain name of a file, such as main"),
     "trial": _text(re.compile(r"[^\0]+"), "must be a program that prints ok"),
     "kind": _text(re.compile("python|exec"), 'must be "python" or "exec"'),
+    "warm": lambda value: None if value is False or value in PRELUDES else _NOT_WARM,
     "workdir": _workdir,
     "env": _env,
     "preload": _list(_MODULE, "must be a list of names of modules"),

@@ -12,12 +12,13 @@ _BASE = Environment(kind=Kind.EXEC, tiers=EXEC_TIERS)
 _C = '#include <stdio.h>\nint main(void) { puts("ok"); return 0; }\n'
 
 PRESETS = {
-    "bash": replace(_BASE, name="bash", filename="main.sh", command=("bash", "main.sh"), trial="echo ok"),
+    "bash": replace(_BASE, name="bash", filename="main.sh", command=("bash", "main.sh"), warm="bash", trial="echo ok"),
     "node": replace(
         _BASE,
         name="node",
         filename="main.js",
         command=("node", "main.js"),
+        warm="node",
         trial="console.log('ok')",
         limits=CellLimits(processes=64),  # one node has eleven threads
     ),

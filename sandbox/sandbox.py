@@ -11,22 +11,25 @@ import itertools
 import os
 import re
 import resource
-import shutil
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from sandbox.environment import Kind
 from sandbox.errors import JailFailed, NotSupported, SandboxUnavailable
+from sandbox.host.aside import remove
 from sandbox.host.compiler import Compiler
+from sandbox.host.hold import held
 from sandbox.host.identity import uid_range
 from sandbox.host.jail import Jail
 from sandbox.host.pool import Pool
 from sandbox.host.walls import walls_for
+from sandbox.preludes import PRELUDES
 from sandbox.shared import Shared
 from sandbox.spec import RunReport, RunSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from sandbox.bytecode import Turn
     from sandbox.config import SandboxConfig
@@ -57,33 +60,45 @@ class Sandbox:
         self._running = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._held = ExitStack()
+        self._prelude = PRELUDES.get(environment.warm)
         self._compiler = Compiler(environment, self._shared.compiled)
         most = config.warm or config.slots
         self._room = most + (len(environment.tiers) - 1) * max(2, most // 2) + _SPARE * len(environment.tiers)
 
     async def __aenter__(self) -> Self:
         """Boot every tier. Raises SandboxUnavailable: the machine cannot jail, or a preload failed."""
+        await self.open()
+        return self
+
+    async def open(self, *, gently: bool = False) -> None:
+        """Boot every tier; `gently`: one after another, where others are served meanwhile. Raises as `__aenter__`."""
         _allow_open_files()
         self.config.run_dir.mkdir(parents=True, exist_ok=True)
         self._shared.slots.grow(self._room)
+        self._held.enter_context(held(self.environment.image))
         try:
             for tier in self.environment.tiers:
                 self._pools[tier.name] = self._pool(tier)
             self._shared.warmth.join(self, self._heat)
-            await asyncio.gather(*(pool.open() for pool in self._pools.values()))
+            if gently:
+                for pool in self._pools.values():
+                    await pool.open()
+            else:
+                await _together(pool.open() for pool in self._pools.values())
         except BaseException:
             await self.__aexit__()
             raise
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         """Kill everything and leave nothing behind."""
         self._shared.warmth.leave(self)
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+        self._held.close()
         self._shared.slots.grow(-self._room)
         if self._owns_shared:
             self._shared.close()
-        shutil.rmtree(self.config.run_dir, ignore_errors=True)
+        await remove(self.config.run_dir)
 
     async def idle(self) -> None:
         """Wait until no program runs."""
@@ -93,6 +108,11 @@ class Sandbox:
     def pools(self) -> dict[str, Pool]:
         """The pool of each tier, for metrics."""
         return self._pools
+
+    @property
+    def is_down(self) -> bool:
+        """Whether one of its tiers cannot run anything now, and could not for seconds."""
+        return any(pool.is_down for pool in self._pools.values())
 
     async def run(self, spec: RunSpec, on_output: Callable[[str, bytes], None] | None = None) -> RunReport:
         """Run one program; `on_output(stream, chunk)` hears what it prints, line by line as on a terminal.
@@ -145,7 +165,8 @@ class Sandbox:
         step: str = "run",
         turn: Turn | None = None,
     ) -> tuple[RunReport, bool]:
-        cell, warm = await pool.acquire(trace=spec.strace, patient=spec.patient)
+        plain = self._prelude is not None and not self._prelude.fits(spec)
+        cell, warm = await pool.acquire(trace=spec.strace, patient=spec.patient, plain=plain)
         try:
             return await cell.run(spec, on_output, step=step, turn=turn), warm
         except JailFailed:
@@ -218,8 +239,21 @@ class Sandbox:
             walls: dict[str, Any] = walls_for(self.config.cell, own_uids=self._own_uids, counted=counted)
             return await Jail.start(folder, self.environment, tier, walls, timeout_s=self.config.boot_timeout_s)
 
-        shared = self._shared
-        return Pool(tier.name, slots=shared.slots, config=self.config, boot=boot, review=shared.warmth.review)
+        shared, ahead = self._shared, self._prelude.cells if self._prelude else 0
+        review = shared.warmth.review
+        return Pool(tier.name, slots=shared.slots, config=self.config, boot=boot, review=review, ahead=ahead)
+
+
+async def _together(steps: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do them at once; if one fails the others end before its error is raised, for what they make is to go."""
+    tasks = [asyncio.ensure_future(step) for step in steps]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise
 
 
 def _allow_open_files() -> None:

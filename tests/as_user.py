@@ -51,7 +51,12 @@ def free_uid() -> int:
 def needed_by(environment: Path, folder: Path) -> list[Path]:
     """What a suite reads and writes, the environment's real interpreter included."""
     base = (environment / "bin/python3").resolve().parent.parent
-    return [CHECKOUT, Path(sys.prefix), Path(sys.base_prefix), environment, base, folder]
+    return [CHECKOUT, Path(sys.prefix), Path(sys.base_prefix), environment, base, folder, *_bytecode()]
+
+
+def _bytecode() -> list[Path]:
+    """Where root's suite has it: every process that cannot read it compiles all that it imports."""
+    return [path for path in [Path(sys.pycache_prefix or "/nonexistent")] if path.is_dir()]
 
 
 def uncover_all(needed: list[Path]) -> None:
@@ -112,6 +117,7 @@ def run_pytest(arguments: list[str], folder: Path, environment: Path) -> None:
         "LANG": "C.UTF-8",
         "PATH": os.environ["PATH"],
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPYCACHEPREFIX": sys.pycache_prefix or "",
         "TMPDIR": str(folder),
     }
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={folder / 'cache'}", f"--basetemp={folder / 'tests'}"]

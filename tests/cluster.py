@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import secrets
 import shutil
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 READY_S, STOP_S = 60.0, 30.0
+ANSWER_S = 60.0
+"""So long a client waits for an answer."""
 SLOTS = 4
 
 
@@ -179,7 +182,7 @@ class Cluster:
     def client(self, api: Service | None = None) -> httpx2.AsyncClient:
         """Client of this api, or of the latest."""
         url, headers = f"http://127.0.0.1:{(api or self.api).port}", {"Authorization": f"Bearer {self.token}"}
-        return httpx2.AsyncClient(base_url=url, headers=headers, timeout=60, trust_env=False)
+        return httpx2.AsyncClient(base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False)
 
     async def evals(
         self, *requests: dict[str, Any] | str, api: Service | None = None, at_once: int = 1000
@@ -251,12 +254,14 @@ class Answer:
         return str(self.body.get("stdout", ""))
 
 
-async def post(http: httpx2.AsyncClient, request: dict[str, Any] | str) -> Answer:
-    """Post one eval."""
+async def post(
+    http: httpx2.AsyncClient, request: dict[str, Any] | str, *, path: str = "/v1/eval", **headers: str
+) -> Answer:
+    """Post one eval, or what another path takes."""
     asked = {"code": request} if isinstance(request, str) else request
     started_at = time.monotonic()
     try:
-        response = await http.post("/v1/eval", json=asked)
+        response = await http.post(path, json=asked, headers=headers)
     except httpx2.TransportError:
         return Answer(code=0, body={}, took_s=time.monotonic() - started_at)
     return Answer(code=response.status_code, body=response.json(), took_s=time.monotonic() - started_at)
@@ -271,9 +276,12 @@ async def until(holds: Callable[[], bool], what: str, *, within_s: float = 10.0)
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, below those that the kernel gives to whoever asks for any."""
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port between 10000 and 32000")
 
 
 def cgroups_of(pid: int) -> list[Path]:

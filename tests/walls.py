@@ -32,6 +32,7 @@ async def bare_sandbox(
     slots: int = 2,
     kind: Kind = Kind.PYTHON,
     image: Path | None = None,
+    preset: Environment | None = None,
 ) -> AsyncIterator[Sandbox]:
     """A sandbox with the first tier only, as many warm cells as slots; skips where `counts` cannot be had."""
     environment = default_environment(root)
@@ -39,6 +40,8 @@ async def bare_sandbox(
         environment = Environment(image=image, tiers=tiers_with(()))
     tiers = environment.tiers[:1] if kind is Kind.PYTHON else EXEC_TIERS
     environment = replace(environment, kind=kind, tiers=tiers, trial="print('ok')")
+    if preset is not None:
+        environment = replace(preset, packages=root)
     _open_way(folder)
     config = SandboxConfig(run_dir=folder / "run", slots=slots, cgroups=counts == "cgroups")
     async with Sandbox(environment, config) as sandbox:

@@ -28,6 +28,8 @@ _WAIT_S = 1.0
 _LAST_LEASE_S = 3.0  # a lease waits for less, unless Redis is away
 _GIVE_BACK_S = 3.0
 _PAUSE_S = 0.2
+_LOOK_S = 1.5
+"""For jobs of the dead, where new ones leave no slot free when `leases` looks."""
 _CANCELLED_KEPT = 10_000
 _YOUNG_S = 0.1
 _BIG_BYTES = 128 << 10
@@ -39,12 +41,22 @@ class Running:
     """A job in a slot."""
 
     delivery: Delivery
-    task: asyncio.Task[None]
+    task: asyncio.Task[None] = field(init=False)
     started_at: float = field(default_factory=time.monotonic)
     lost: bool = False
     """Its lease went to somebody else: drop the result."""
+    can_stop: bool = False
+    """It can be cancelled. Before its task's first step nothing of it would run, so that its slot and its lease would
+    stay for ever; once it has its result, which is being recorded, that would be lost."""
+    big: bool = False
+    """It has a big result: while that waits for others to go out, another program may start."""
     parked: bool = False
-    """It has run, and only its Redis is away: it takes no slot from jobs of another."""
+    """Its Redis is away, and nothing else is left to do: it takes no slot from jobs of another."""
+
+    def stop(self) -> None:
+        """Kill the program, if it runs."""
+        if self.can_stop:
+            self.task.cancel()
 
 
 class Consumer:
@@ -61,10 +73,10 @@ class Consumer:
         self._broker, self._runner, self._metrics = broker, runner, metrics
         self._slots, self._starts = slots, starts
         self._big = asyncio.Lock()
-        self._running: dict[object, Running] = {}
-        """By `Delivery.key`."""
+        self._running: set[Running] = set()
         self._cancelled: dict[str, None] = {}
         self._room = {lane: asyncio.Event() for lane in Lane}
+        self._looked_at = time.monotonic()
         self.draining = False
         self._settle()
 
@@ -76,7 +88,7 @@ class Consumer:
     @property
     def deliveries(self) -> Collection[Delivery]:
         """What this worker holds leases of."""
-        return [running.delivery for running in self._running.values()]
+        return [running.delivery for running in self._running]
 
     async def consume(self) -> None:
         """Lease and start jobs until `draining`.
@@ -95,6 +107,9 @@ class Consumer:
                 return
             counts = {lane: self._free(lane, self._young())}
             try:
+                if time.monotonic() - self._looked_at > _LOOK_S:
+                    await self.take_over()
+                    continue
                 leased = await self._broker.lease(
                     single=counts.get(Lane.SINGLE, 0), batch=counts.get(Lane.BATCH, 0), wait_s=_WAIT_S
                 )
@@ -103,12 +118,22 @@ class Consumer:
                 continue
             self.start(leased)
 
+    async def take_over(self) -> None:
+        """Run what the dead left, as much as there are free slots. Before new work: under load it would wait for ever.
+
+        Raises BrokerUnavailable.
+        """
+        if self.free and not self.draining:
+            self._looked_at = time.monotonic()
+            self.start(await self._broker.reclaim(limit=self.free))
+
     def start(self, deliveries: Iterable[Delivery]) -> None:
         """Run leased jobs."""
         loop = asyncio.get_running_loop()
         for delivery in deliveries:
-            task = loop.create_task(self._work(delivery))
-            self._running[delivery.key] = Running(delivery=delivery, task=task)
+            running = Running(delivery=delivery)
+            running.task = loop.create_task(self._work(running))
+            self._running.add(running)
             self._metrics.leased(delivery)
             loop.call_later(_YOUNG_S, self._settle)
         self._settle()
@@ -118,17 +143,17 @@ class Consumer:
         self._cancelled[cancelled] = None
         if len(self._cancelled) > _CANCELLED_KEPT:
             del self._cancelled[next(iter(self._cancelled))]
-        for running in self._running.values():
+        for running in self._running:
             if cancelled in (running.delivery.job.id, running.delivery.job.batch):
-                running.task.cancel()
+                running.stop()
 
     def lose(self, deliveries: Iterable[Delivery]) -> None:
         """Stop working on jobs that somebody else has by now."""
-        for delivery in deliveries:
-            running = self._running.get(delivery.key)
-            if running is not None:
+        lost = {delivery.key for delivery in deliveries}
+        for running in self._running:
+            if running.delivery.key in lost:
                 running.lost = True
-                running.task.cancel()
+                running.stop()
 
     async def drain(self, consuming: asyncio.Task[None], patience_s: float) -> None:
         """Lease no more; let what runs finish; give back what does not within `patience_s`.
@@ -142,7 +167,7 @@ class Consumer:
         # What the last lease brings in while it ends is part of the drain.
         await asyncio.wait({consuming}, timeout=_LAST_LEASE_S)
         await tail.stop(consuming)
-        if tasks := [running.task for running in self._running.values()]:
+        if tasks := [running.task for running in self._running]:
             await asyncio.wait(tasks, timeout=max(0.0, give_up_at - time.monotonic()))
         giving_back = asyncio.create_task(self._give_back())
         await asyncio.wait({giving_back}, timeout=_GIVE_BACK_S)
@@ -150,7 +175,7 @@ class Consumer:
 
     def _young(self) -> Counter[Lane]:
         grown_by = time.monotonic() - _YOUNG_S
-        return Counter(one.delivery.lane for one in self._running.values() if one.started_at > grown_by)
+        return Counter(one.delivery.lane for one in self._running if one.started_at > grown_by and not one.big)
 
     def _free(self, lane: Lane, young: Counter[Lane]) -> int:
         """Jobs of the lane that may start now.
@@ -165,10 +190,10 @@ class Consumer:
         return max(0, min(slots, starts))
 
     def _busy(self) -> int:
-        return sum(not running.parked for running in self._running.values())
+        return sum(not running.parked for running in self._running)
 
     async def _give_back(self) -> None:
-        unfinished = list(self._running.values())
+        unfinished = list(self._running)
         for running in unfinished:
             running.lost = True
             await tail.stop(running.task)
@@ -176,24 +201,29 @@ class Consumer:
             for running in unfinished:
                 await self._broker.release(running.delivery)
 
-    async def _work(self, delivery: Delivery) -> None:
+    async def _work(self, running: Running) -> None:
         try:
-            result = await self._result(delivery, time.time())
+            running.can_stop = True
+            result = await self._result(running, time.time())
+            running.can_stop = False
             if result is not None:
-                await self._finish(delivery, result)
+                await self._finish(running, result)
         finally:
-            del self._running[delivery.key]
+            self._running.discard(running)
             self._settle()
 
-    async def _result(self, delivery: Delivery, started_at: float) -> JobResult | None:
+    async def _result(self, running: Running, started_at: float) -> JobResult | None:
+        delivery = running.delivery
         try:
+            if running.lost:
+                return None
             if delivery.job.id in self._cancelled or delivery.job.batch in self._cancelled:
                 return fail(delivery, Reason.CALLER, "cancelled before it ran", started_at)
             if self._runner.is_poison(delivery):
                 return self._runner.poisoned(delivery)
             return await self._runner.run(delivery)
         except asyncio.CancelledError:
-            if self._running[delivery.key].lost:
+            if running.lost:
                 return None
             return fail(delivery, Reason.CALLER, "cancelled while it ran", started_at)
         except Exception:
@@ -201,26 +231,28 @@ class Consumer:
             log.exception("job failed", extra={"event": "job_failed", "job_id": delivery.job.id})
             return fail(delivery, Reason.SANDBOX, "the worker failed under this job", started_at)
 
-    async def _finish(self, delivery: Delivery, result: JobResult) -> None:
+    async def _finish(self, running: Running, result: JobResult) -> None:
         """Record the result, however long Redis is away: the lease tells whether it still counts."""
-        while not self._running[delivery.key].lost:
+        while not running.lost:
             try:
-                finish = await self._recorded(delivery, result)
+                finish = await self._recorded(running, result)
             except BrokerUnavailable:
-                self._running[delivery.key].parked = True
+                running.parked = True
                 self._settle()
                 await asyncio.sleep(_PAUSE_S)
                 continue
-            self._metrics.finished(delivery, result, stale=finish is Finish.STALE)
+            self._metrics.finished(running.delivery, result, stale=finish is Finish.STALE)
             return
 
-    async def _recorded(self, delivery: Delivery, result: JobResult) -> Finish:
+    async def _recorded(self, running: Running, result: JobResult) -> Finish:
         record = self._broker.dead_letter if result.reason is Reason.ATTEMPTS else self._broker.finish
         # Whose Redis is away must not keep those of another waiting.
-        if _size(result) <= _BIG_BYTES or self._running[delivery.key].parked:
-            return await record(delivery, result)
+        if _size(result) <= _BIG_BYTES or running.parked:
+            return await record(running.delivery, result)
+        running.big = True
+        self._settle()
         async with self._big:
-            return await record(delivery, result)
+            return await record(running.delivery, result)
 
     def _settle(self) -> None:
         young = self._young()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 from jobs.model import DEFAULT, EnvironmentInfo
 from sandbox import EnvironmentsError, Sandbox, SandboxUnavailable, Shared, bare_environment, default_environment
 from sandbox.environments_file import load, with_variables
+from sandbox.host.aside import aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
@@ -59,6 +60,8 @@ class Environments:
         """Sandboxes by the name of their environment. Changes under whoever holds it."""
         self._leaving: set[str] = set()
         """Of these, those that the file does not have any more."""
+        self._down: set[str] = set()
+        """Of these, those that cannot run anything now: their jobs are left to other workers."""
 
     async def __aenter__(self) -> Self:
         """Boot and prove them all. Raises EnvironmentsError; SandboxUnavailable, which names the environment."""
@@ -91,7 +94,10 @@ class Environments:
     async def follow(
         self, files: Collection[Path], hurry: asyncio.Event, serve: Callable[[Collection[str]], None]
     ) -> None:
-        """Take over what changes in the files, for ever; `hurry` has them read now. `serve` hears of every change."""
+        """Take over what changes in the files, for ever; `hurry` has them read now.
+
+        `serve` hears whose jobs to take whenever that changes.
+        """
         seen = list(map(_version, files))
         while True:
             with suppress(TimeoutError):
@@ -100,11 +106,12 @@ class Environments:
                 hurry.clear()
                 seen = now
                 await self.reload(serve)
+            self._look_after(serve)
 
     async def reload(self, serve: Callable[[Collection[str]], None]) -> None:
         """Serve what the file says now. What cannot be served is logged, and the old one stays."""
         try:
-            wanted = self._read()
+            wanted = await aside(self._read)
         except EnvironmentsError as error:
             log.error(str(error), extra={"event": "environments_refused"})  # noqa: TRY400  the operator's, not ours
             return
@@ -112,20 +119,39 @@ class Environments:
             self._leaving.discard(name)
             if name not in self.serving or self.serving[name].environment != environment:
                 await self._switch(environment)
-                serve(self.serving)
+                serve(self._able())
         for name in self.serving.keys() - wanted.keys() - self._leaving:
             self._leaving.add(name)
             self._task(self._leave(name, serve))
+
+    def _look_after(self, serve: Callable[[Collection[str]], None]) -> None:
+        """Take no jobs for what cannot run them, lest they fail here while another worker could; it stays announced."""
+        down = {name for name, sandbox in self.serving.items() if sandbox.is_down}
+        for name in sorted(down - self._down):
+            log.error("environment is down", extra={"event": "environment_down", "environment": name})
+        for name in sorted((self._down - down) & self.serving.keys()):
+            log.info("environment serves again", extra={"event": "environment_up", "environment": name})
+        if down != self._down:
+            self._down = down
+            serve(self._able())
+
+    def _able(self) -> set[str]:
+        return self.serving.keys() - self._down
+
+    @property
+    def complaint(self) -> str:
+        """Why not every environment serves; "": they do."""
+        return f"cannot run programs of: {', '.join(sorted(self._down))}" if self._down else ""
 
     async def _leave(self, name: str, serve: Callable[[Collection[str]], None]) -> None:
         """Let go of an environment in such an order that no job for it is lost: say so, lease no more, end."""
         await asyncio.sleep(_GOODBYE_S)
         if name not in self._leaving:
             return  # it is wanted again
-        serve(self.serving.keys() - self._leaving)
+        serve(self._able() - self._leaving)
         await asyncio.sleep(_LAST_LEASE_S)
         if name not in self._leaving:
-            serve(self.serving)
+            serve(self._able())
             return
         self._leaving.discard(name)
         log.info("environment gone", extra={"event": "environment_gone", "environment": name})
@@ -133,7 +159,7 @@ class Environments:
 
     async def _switch(self, environment: Environment) -> None:
         try:
-            sandbox = await self._open(environment)
+            sandbox = await self._open(environment, gently=True)
         except (SandboxUnavailable, OSError) as error:
             extra = {"event": "environment_refused", "environment": environment.name}
             log.error(str(error), extra=extra)  # noqa: TRY400  the sentence says it all
@@ -145,11 +171,11 @@ class Environments:
         extra = {"event": "environment_ready", "environment": environment.name, "digest": environment.digest}
         log.info("environment ready", extra=extra)
 
-    async def _open(self, environment: Environment) -> Sandbox:
+    async def _open(self, environment: Environment, *, gently: bool = False) -> Sandbox:
         folder = self._config.run_dir / str(next(self._folders))
         sandbox = Sandbox(environment, replace(self._config, run_dir=folder), self._shared)
         try:
-            await sandbox.__aenter__()
+            await sandbox.open(gently=gently)
             try:
                 await sandbox.prove()
             except BaseException:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 _PREFIX = "worker-"
 
 
+class NoFolder(Exception):  # noqa: N818 (says what is the case)
+    """There is no place for the worker's files; the message says where, and why."""
+
+
 @contextmanager
 def own_folder(run_dir: Path, worker_id: str) -> Iterator[Path]:
-    """Make the folder of this worker below `run_dir`; what dead workers left there goes."""
-    run_dir.mkdir(parents=True, exist_ok=True)
+    """Make the folder of this worker below `run_dir`; what dead workers left there goes. Raises NoFolder."""
     folder = run_dir / f"{_PREFIX}{worker_id}"
-    with _opened(run_dir) as claiming:
-        fcntl.flock(claiming, fcntl.LOCK_EX)  # or a sweep might see a folder that is not locked yet
-        _sweep(run_dir)
-        folder.mkdir()
-        ours = os.open(folder, os.O_RDONLY)
-        fcntl.flock(ours, fcntl.LOCK_EX)
+    try:
+        ours = _made(run_dir, folder)
+    except OSError as error:
+        raise NoFolder(f"{run_dir} cannot be written to ({error.strerror}): set EVAL_STATE_DIR") from error
     try:
         yield folder
     finally:
@@ -36,9 +37,22 @@ def own_folder(run_dir: Path, worker_id: str) -> Iterator[Path]:
         os.close(ours)
 
 
+def _made(run_dir: Path, folder: Path) -> int:
+    """Make and lock the folder; the descriptor that holds the lock."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    with _opened(run_dir) as claiming:
+        fcntl.flock(claiming, fcntl.LOCK_EX)  # or a sweep might see a folder that is not locked yet
+        _sweep(run_dir)
+        folder.mkdir()
+        ours = os.open(folder, os.O_RDONLY)
+        fcntl.flock(ours, fcntl.LOCK_EX)
+    return ours
+
+
 def _sweep(run_dir: Path) -> None:
     for folder in run_dir.glob(f"{_PREFIX}*/"):
-        with _opened(folder) as theirs:
+        # Another worker may end, and remove its own, under our eyes.
+        with suppress(FileNotFoundError), _opened(folder) as theirs:
             try:
                 fcntl.flock(theirs, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -28,13 +28,14 @@ class _Server(uvicorn.Server):
 def server(registry: CollectorRegistry, not_ready: Callable[[], str], *, host: str, port: int) -> uvicorn.Server:
     """Server for the three routes; `not_ready` gives a reason, or "" when the worker serves."""
 
-    def metrics(_: Request) -> Response:
+    # All of them on the loop: what they look at changes there, and no thread would see it whole.
+    async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    def healthz(_: Request) -> Response:
+    async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    def readyz(_: Request) -> Response:
+    async def readyz(_: Request) -> Response:
         reason = not_ready()
         return PlainTextResponse(f"{reason or 'ok'}\n", 503 if reason else 200)
 

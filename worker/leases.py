@@ -30,14 +30,9 @@ async def renew(broker: WorkerBroker, consumer: Consumer, *, lease_s: float) -> 
     await _every(lease_s / 3, step)
 
 
-async def reclaim(broker: WorkerBroker, consumer: Consumer, *, lease_s: float) -> None:
-    """Take over jobs of dead workers, as many as there are free slots."""
-
-    async def step() -> None:
-        if consumer.free and not consumer.draining:
-            consumer.start(await broker.reclaim(limit=consumer.free))
-
-    await _every(lease_s / 5, step)
+async def reclaim(consumer: Consumer, *, lease_s: float) -> None:
+    """Take over jobs of dead workers, five times within a lease."""
+    await _every(lease_s / 5, consumer.take_over)
 
 
 async def announce(

@@ -104,7 +104,7 @@ async def _work(
     lease_s = broker_settings.lease_s
     door = http.server(
         metrics.registry,
-        lambda: "draining" if consumer.draining else "",
+        lambda: "draining" if consumer.draining else environments.complaint,
         host=settings.metrics_host,
         port=settings.metrics_port,
     )
@@ -114,7 +114,7 @@ async def _work(
             group.create_task(work)
             for work in (
                 leases.renew(broker, consumer, lease_s=lease_s),
-                leases.reclaim(broker, consumer, lease_s=lease_s),
+                leases.reclaim(consumer, lease_s=lease_s),
                 leases.hear_cancellations(broker, consumer),
                 environments.follow(watched(settings), told.read_again, broker.serve),
                 door.serve(),

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class NoopEnvironments:
     """The default environment alone, in a `NoopSandbox`."""
 
+    complaint = ""
+    """It always serves."""
+
     def __init__(self) -> None:
         self.serving = {DEFAULT: NoopSandbox()}
 

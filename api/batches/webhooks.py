@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -39,7 +39,10 @@ _PUT_OFF_S = 30.0
 """Longer than an attempt: nobody else makes it meanwhile, and it is made again if we die under it."""
 _AT_ONCE = 16
 _LOOKUPS = 4
-_NAT64, _LOCAL_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")
+_NAT64 = IPv6Network("64:ff9b::/96")
+_HANDED_OUT = IPv6Network("2000::/3")
+"""Of IPv6, to networks of the internet. Beyond are a site's own (fec0::) and old ways to write IPv4 (::127.0.0.1)."""
+_OF_PROTOCOLS = IPv4Network("192.0.0.0/24")
 _PORTS = {"http": 80, "https": 443}
 
 log = structlog.get_logger("api")
@@ -75,12 +78,11 @@ def is_public(address: str) -> bool:
     """Whether an address is one of the internet at large."""
     ip = ip_address(address.partition("%")[0])
     if isinstance(ip, IPv6Address):
-        if ip in _LOCAL_NAT64:
-            return False
         # An IPv4 address in one of IPv6 leads to where it would lead by itself.
         embedded = IPv4Address(int(ip) & 0xFFFF_FFFF) if ip in _NAT64 else None
         ip = ip.ipv4_mapped or ip.sixtofour or embedded or ip
-    return ip.is_global and not ip.is_multicast
+    known = ip in _HANDED_OUT if isinstance(ip, IPv6Address) else ip not in _OF_PROTOCOLS
+    return known and ip.is_global and not ip.is_multicast
 
 
 class Webhooks:
@@ -166,7 +168,7 @@ class Webhooks:
         try:
             look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
             found = await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: a part of the name is empty, or longer than names may be
             raise Refused("the name is not known") from None
         addresses = [str(address[0]) for *_, address in found]
         if not self._settings.webhook_allow_private:
@@ -181,8 +183,8 @@ def _fault(url: str) -> str | None:
         return f"must be an ASCII URL of at most {MAX_URL} characters"
     try:
         parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
+        _ = parts.port, httpx2.URL(url)
+    except (ValueError, httpx2.InvalidURL):
         return "is not a URL"
     if parts.scheme not in _PORTS or not parts.hostname:
         return "must be an http or https URL"

@@ -5,6 +5,7 @@ Linear in the request: what all cases share is looked at once.
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -39,8 +40,8 @@ def _faults(request: JudgeRequest, bounds: ApiSettings) -> Iterator[FieldError]:
         return
     if request.tolerance is not None and request.compare is not Comparison.FLOAT:
         yield FieldError("tolerance", f"goes with compare {Comparison.FLOAT} only")
-    if isinstance(request.tolerance, float) and not request.tolerance >= 0:
-        yield FieldError("tolerance", "must be at least 0")
+    if isinstance(request.tolerance, float) and not 0 <= request.tolerance < math.inf:
+        yield FieldError("tolerance", "must be a finite number, at least 0")
     yield from _ids(request)
     shared = _Shared(request)
     for number, case in enumerate(request.cases):

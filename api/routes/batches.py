@@ -152,7 +152,8 @@ class Batches:
         except ClientDisconnect:
             return GONE
         except (ApiError, JobsError):
-            await body.drain()
+            with suppress(ClientDisconnect):  # then nobody hears it, and it is the request's fault all the same
+                await body.drain()
             raise
 
     async def _taken_in(self, body: Body, owner: str, batch_id: str) -> Batch:

@@ -16,6 +16,7 @@ from benchmarks.autoscale.replicas import Replicas
 from benchmarks.autoscale.story import Moment, arrivals
 from benchmarks.cluster import ClusterFailed, fleet, free_port
 from benchmarks.load import Program, closed_loop, open_loop
+from benchmarks.scaling import Busy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 SYNC_S, SCRAPE_S = 15.0, 5.0
 """How often the HPA decides (the controller manager's default), and Prometheus scrapes (deploy/kubernetes)."""
 _TICK_S = 0.1
-WARM_UP_S = 2.0
 TRIVIAL = Program(code="print(1+1)", stdout="2\n")
 CONNECTIONS = 400
 """Enough for what waits while the first workers are too few."""
@@ -48,6 +48,8 @@ class Setup:
     slots: int
     kill_at_s: float
     """When a worker is killed with SIGKILL."""
+    warm_up_s: float = 2.0
+    """How long to find out what this machine can do."""
     linger_s: float = 0.0
     """How long to wait behind the load for replicas to fall, where they have not."""
 
@@ -94,7 +96,7 @@ class _Control:
 
     def _run(self) -> None:
         scaling = self.setup.scaling.compressed(self.setup.factor)
-        scaler, began, decide_at = Autoscaler(scaling.behaviour), time.monotonic(), 0.0
+        scaler, began, decide_at, busy = Autoscaler(scaling.behaviour), time.monotonic(), 0.0, Busy()
         while not self.over.wait(_TICK_S):
             now_s = time.monotonic() - began
             if not self.killed and now_s >= self.setup.kill_at_s:
@@ -107,7 +109,11 @@ class _Control:
                 self.replicas.wanted = scaler.decide(now_s, self.replicas.wanted, readings)
                 self.moments.append(
                     Moment(
-                        at_s=now_s, readings=values, wanted=self.replicas.wanted, ready=self.replicas.ready
+                        at_s=now_s,
+                        readings=values,
+                        wanted=self.replicas.wanted,
+                        ready=self.replicas.ready,
+                        busy=busy.since(),
                     )
                 )
             self.replicas.reconcile()
@@ -124,12 +130,22 @@ def run(setup: Setup, *, say: Callable[[str], None]) -> Outcome:
         replicas = Replicas(running, [free_port() for _ in range(behaviour.most + 4)], wanted=behaviour.least)
         replicas.reconcile()
         running.wait_until_ready()
-        possible = uvloop.run(closed_loop(running.endpoints[0], TRIVIAL, concurrency=8, duration_s=WARM_UP_S)).rate
+        possible = _possible(running.endpoints[0], setup.warm_up_s)
         ports = [api.port, *replicas.ports]
         with prometheus(running.state / "prometheus", ports=ports, scrape_every_s=every_s) as monitoring:
             control = _Control(setup, monitoring, replicas)
             _until(lambda: None not in control.values().values())
             return _under_load(setup.phases(possible), running.endpoints[0], control, say)
+
+
+def _possible(endpoint: Endpoint, duration_s: float) -> float:
+    """Programs that end at once, per second, on the least number of workers. The first ones only warm everything."""
+
+    def load(duration_s: float) -> Run:
+        return uvloop.run(closed_loop(endpoint, TRIVIAL, concurrency=16, duration_s=duration_s))
+
+    load(duration_s / 2)
+    return load(duration_s).rate
 
 
 def _until(holds: Callable[[], bool]) -> None:

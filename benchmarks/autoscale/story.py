@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -34,6 +34,8 @@ class Moment:
     """Value of each trigger's query."""
     wanted: int
     ready: int
+    busy: float
+    """Of the machine's processors, by anything, since the moment before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,7 @@ class Row:
     replicas: str
     p50_ms: float
     p99_ms: float
+    worst_ms: float
     in_target: float
     """Share of answers within 100 ms."""
 
@@ -97,6 +100,7 @@ def _row(name: str, duration_s: float, samples: Sequence[Sample], counts: Sequen
         replicas=f"{counts[0]} to {counts[-1]}, most {max(counts)}",
         p50_ms=percentile(good, 0.5) * 1000,
         p99_ms=percentile(good, 0.99) * 1000,
+        worst_ms=percentile(good, 1.0) * 1000,
         in_target=sum(latency <= 0.1 for latency in good) / max(len(good), 1),
     )
 
@@ -115,8 +119,3 @@ def seconds(offsets_s: Sequence[float], samples: Sequence[Sample]) -> list[dict[
         }
         for at, latencies in sorted(binned.items())
     ]
-
-
-def stored(rows: Sequence[Row], moments: Sequence[Moment]) -> dict[str, object]:
-    """As it is written down."""
-    return {"phases": [asdict(row) for row in rows], "moments": [asdict(moment) for moment in moments]}

@@ -11,15 +11,16 @@ from typing import Any
 
 from sandbox.host.seccomp import load_policy, names
 
-WALLS = {"mount", "pivot_root", "sethostname", "setns", "umount2", "unshare"}
-"""What nsjail and the zygote build walls with."""
+WALLS = {"mount", "pivot_root", "seccomp", "sethostname", "setns", "umount2", "unshare"}
+"""What nsjail and the zygote build walls with, and libseccomp asks what the kernel can."""
 
 
 def profile() -> dict[str, Any]:
     """Build the profile, in the form that Docker and Kubernetes read."""
     policy = load_policy()
     absent = names(policy["enosys"])
-    allowed = names(*policy["allow"], policy["trace"]) | {rule["call"] for rule in policy["allow_if"]} | WALLS
+    conditional = {rule["call"] for rule in (*policy["allow_if"], *policy["allow_unless"], *policy["done"])}
+    allowed = names(*policy["allow"], policy["trace"]) | conditional | WALLS
     return {
         "defaultAction": "SCMP_ACT_ERRNO",
         "defaultErrnoRet": 1,

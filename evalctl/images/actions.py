@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,8 +48,8 @@ class Switched:
     name: str
     environment: Environment
     took_s: float
-    served: bool | None
-    """By every worker; None: no server runs here."""
+    served: serving.Served | None
+    """None: nobody waited."""
 
 
 class Images:
@@ -63,15 +64,19 @@ class Images:
 
     def add(self, source: Source, wishes: Wishes, steps: Steps) -> tuple[Image, Switched]:
         """Pull an image and register an environment over it. Raises ImageError; nothing is changed then."""
+        name = wishes.name or source.name
+        if name == HOST:
+            raise ImageError(f"an environment cannot be called {HOST}, which means this machine's programs: --name")
         began = time.monotonic()
         before = {image.digest for image in self.store.every()}
         image = pull(source, self.store, self._state, steps)
-        name = wishes.name or source.name
         try:
-            return image, self._switch(name, image, self._keys(name, image, wishes), steps, began)
+            with self.store.using(image.digest):
+                return image, self._switch(name, image, self._keys(name, image, wishes), steps, began)
         except BaseException:
             if image.digest not in before and not self.registry.users(image.digest):
-                self.store.remove(image.digest)
+                with contextlib.suppress(ImageError), self.store.removing(image.digest):  # unless another uses it now
+                    pass
             raise
 
     def find(self, word: str) -> Image:
@@ -92,28 +97,37 @@ class Images:
     def use(self, word: str, name: str, steps: Steps) -> Switched:
         """Have an environment run in an image that is here, or in none. Raises ImageError."""
         began = time.monotonic()
-        image = None if word == HOST else self.find(word)
-        if image is None and name not in self.registry.load():
+        if word != HOST:
+            image = self.find(word)
+            with self.store.using(image.digest):
+                return self._switch(name, image, self._keys(name, image, Wishes()), steps, began)
+        if name not in self.registry.load():
             raise ImageError(f"there is no environment {name}")
-        keys = {} if image is None else self._keys(name, image, Wishes())
-        return self._switch(name, image, keys, steps, began)
+        return self._switch(name, None, {}, steps, began)
 
     def remove(self, word: str, *, force: bool) -> Image:
         """Remove an image; by force its environments as well. Raises ImageError."""
         image = self.find(word)
-        users = self.registry.users(image.digest)
-        if users and not force:
-            raise ImageError(f"{image.short} is in use by {', '.join(users)}; --force removes those environments too")
-        for name in users:
-            self.registry.forget(name)
-        if serving.wait_for(self._settings, serving.nowhere(image.digest)) is False:
-            raise ImageError(f"workers still serve {image.short} after a minute; their logs say why")
-        self.store.remove(image.digest)
+        with self.store.removing(image.digest):
+            users = self.registry.users(image.digest)
+            if users and not force:
+                raise ImageError(
+                    f"{image.short} is in use by {', '.join(users)}; --force removes those environments too"
+                )
+            serving.require_answer(self._settings)
+            for name in users:
+                self.registry.forget(name)
+            if serving.wait_for(self._settings, serving.nowhere(image.digest)) is False:
+                raise ImageError(f"workers still serve {image.short} after a minute; their logs say why")
         return image
 
     def verify(self, word: str) -> str:
         """Look whether an image is what was unpacked, and runs programs; in words. Raises ImageError."""
         image = self.find(word)
+        with self.store.using(image.digest):
+            return self._verified(image)
+
+    def _verified(self, image: Image) -> str:
         if clean(self.store.root(image.digest)).fingerprint != image.fingerprint:
             raise ImageError(f"{image.short} ({image.reference}) is not what was unpacked any more: remove it, pull it")
         environments = self.registry.load()
@@ -135,5 +149,16 @@ class Images:
         served = None
         if digest is not None:
             with steps.step("waiting for the workers"):
-                served = serving.wait_for(self._settings, serving.everywhere(name, digest))
+                served = self._arrived(name, digest)
         return Switched(name=name, environment=environment, took_s=time.monotonic() - began, served=served)
+
+    def _arrived(self, name: str, digest: str) -> serving.Served:
+        """Wait for the workers. Raises ImageError: it is another image by now."""
+
+        def overtaken() -> bool:
+            return name not in self.registry.users(digest)
+
+        served = serving.arrived_everywhere(self._settings, name, digest, overtaken)
+        if served is not serving.Served.EVERYWHERE and overtaken():
+            raise ImageError(f"environment {name} was changed again meanwhile, by another command or by hand")
+        return served

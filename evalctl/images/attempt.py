@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evalctl.images.errors import ImageError
+from evalctl.scratch import scratch
 from sandbox import Ending, Kind, RunSpec, Sandbox, SandboxConfig, SandboxError, ending_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sandbox import Environment
 
 
@@ -34,9 +35,8 @@ async def _empty(sandbox: Sandbox) -> None:
 
 
 async def _attempt(environment: Environment, state: Path) -> None:
-    (state / "run").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="image-", dir=state / "run") as folder:
-        config = SandboxConfig(run_dir=Path(folder) / "jails", slots=1, warm=1)
+    with scratch(state / "run", "image-") as folder:
+        config = SandboxConfig(run_dir=folder / "jails", slots=1, warm=1)
         try:
             async with Sandbox(environment, config) as sandbox:
                 await sandbox.prove()

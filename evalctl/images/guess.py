@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from evalctl.images.errors import ImageError
@@ -34,7 +35,7 @@ def keys_for(image: Image, root: Path, *, filename: str | None, command: str | N
     """Keys of an environment over the image. Raises ImageError: it has nothing to run programs with."""
     search = image.env.get("PATH", DEFAULT_PATH)
     if command is not None:
-        program = words_of(command)[0]
+        program = _program(command)
         if which(root, program, search) is None:
             raise ImageError(f"{image.reference} has no {program} to run programs with ({command}; PATH is {search})")
         return {"filename": filename, "command": command} if filename else {"command": command}
@@ -44,6 +45,13 @@ def keys_for(image: Image, root: Path, *, filename: str | None, command: str | N
             return {"filename": filename or file, "command": line.replace(file, filename or file), **limits}
     names = ", ".join(program for program, _, _ in _KNOWN)
     raise ImageError(f"{image.reference} has none of {names} on its PATH; say what runs a program: --command")
+
+
+def _program(command: str) -> str:
+    with contextlib.suppress(ValueError):  # an open quotation
+        if words := words_of(command):
+            return words[0]
+    raise ImageError(f"{command!r} is not a run command, such as 'python3 main.py'")
 
 
 def preloads(root: Path) -> list[str]:

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 TAG = "image"
+_VERSIONS = (1, 2)
+"""Of manifests, those of Docker and of OCI."""
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+_WHITEOUTS_OF_FOLDERS = {".wh.", ".wh..", ".wh..."}
+"""They would remove the folder that they are in, or the one above."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,12 +81,14 @@ def machine() -> str:
 
 
 def workdir_of(path: str) -> str:
-    """A working directory that a cell can have, or "": / and what is not absolute are none."""
+    """A working directory that a cell can have, or "": / and what names no folder are none."""
     plain = str(PurePosixPath("/", path)) if path else "/"
-    return "" if plain == "/" or ".." in PurePosixPath(plain).parts else plain
+    return "" if plain == "/" or ".." in PurePosixPath(plain).parts or "\0" in plain else plain
 
 
 def _leads_out(path: str) -> bool:
+    if path.rpartition("/")[2] in _WHITEOUTS_OF_FOLDERS:
+        return True
     depth = 0
     for part in PurePosixPath(path.lstrip("/")).parts:
         depth += -1 if part == ".." else 1
@@ -90,6 +97,15 @@ def _leads_out(path: str) -> bool:
     return False
 
 
-def layer_bytes(manifest: bytes) -> int:
-    """Size of the layers of a manifest, as they come; 0 where it does not say (an index of manifests)."""
-    return sum(layer.get("size", 0) for layer in json.loads(manifest).get("layers", ()))
+def layer_bytes(manifest: bytes, what: str) -> int:
+    """Size of the layers of a manifest, as they come; 0 where it does not say (an index of manifests).
+
+    Raises ImageError: it is no manifest.
+    """
+    try:
+        found = json.loads(manifest)
+        if found["schemaVersion"] in _VERSIONS:
+            return sum(layer["size"] for layer in found.get("layers", ()))
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass
+    raise ImageError(f"what is there for {what} is no manifest of an image")

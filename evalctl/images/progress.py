@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
+
+_PAUSES = 20
+"""Times what a look took: a hundred thousand files may be unpacked."""
 
 
 class Steps:
@@ -38,19 +43,24 @@ class Steps:
             self._console.print(f"evalpool: {words}", highlight=False, soft_wrap=True)
         task = self._bar.add_task(words, total=total_bytes or None)
 
+        due_at = 0.0
+
         def look() -> None:
-            if grows is not None and self._console.is_terminal:
-                self._bar.update(task, completed=_size(grows))
+            nonlocal due_at
+            began = time.monotonic()
+            if grows is not None and self._console.is_terminal and began > due_at:
+                self._bar.update(task, completed=size_of(grows))
+                due_at = time.monotonic() + _PAUSES * (time.monotonic() - began)
 
         yield look
         self._bar.update(task, total=total_bytes or 1, completed=total_bytes or 1)
 
 
-def _size(folder: Path) -> int:
+def size_of(folder: Path) -> int:
+    """Of all files below a folder that others write to, bytes."""
     total = 0
-    for file in folder.rglob("*"):
-        try:
-            total += file.lstat().st_size
-        except OSError:  # renamed meanwhile
-            continue
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):  # renamed or removed meanwhile
+                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118  many times
     return total

@@ -32,7 +32,7 @@ def pull(source: Source, store: Store, state: Path, steps: Steps) -> Image:
         with store.incoming() as folder:
             if source.root is not None:
                 return _copied(source, source.root, folder, store, steps)
-            return _pulled(source, folder, store, Tools(state), steps)
+            return _pulled(source, folder, store, Tools(state, folder), steps)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise ImageError(f"the disk is full: {source.words} needs more room below {store.folder}") from None
@@ -40,6 +40,8 @@ def pull(source: Source, store: Store, state: Path, steps: Steps) -> Image:
 
 
 def _copied(source: Source, root: Path, folder: Path, store: Store, steps: Steps) -> Image:
+    if store.folder.resolve().is_relative_to(root.resolve()):
+        raise ImageError(f"{source.words} holds {store.folder}, where images are: it would be copied into itself")
     unpacked = folder / "image"
     unpacked.mkdir()
     with steps.step(f"copying {source.words}"):
@@ -51,18 +53,21 @@ def _copied(source: Source, root: Path, folder: Path, store: Store, steps: Steps
 
 def _pulled(source: Source, folder: Path, store: Store, tools: Tools, steps: Steps) -> Image:
     what = source.words
+    if source.local is not None:
+        (folder / "source").symlink_to(source.local)
     flags = ["--tls-verify=false"] if source.insecure else []
     with steps.step(f"looking for {what}"):
         raw = tools.skopeo(what, "inspect", "--raw", *flags, source.location)
     digest = hashlib.sha256(raw).hexdigest()
     if (known := store.get(digest)) is not None:
         return known
-    size = layer_bytes(raw)
+    size = layer_bytes(raw, what)
     _require_room(what, store, size)
     layout = folder / "layout"
     with steps.step(f"pulling {what}", total_bytes=size, grows=layout) as look:
         copy_flags = ["--src-tls-verify=false"] if source.insecure else []
-        tools.skopeo(what, "copy", "-q", *copy_flags, _pinned(source, digest), f"oci:{layout}:{TAG}", meanwhile=look)
+        target = f"oci:{layout.name}:{TAG}"
+        tools.skopeo(what, "copy", "-q", *copy_flags, _pinned(source, digest), target, meanwhile=look, grows=layout)
     pulled = Layout(layout)
     config = pulled.config(what)
     if pulled.has_zstd:
@@ -79,8 +84,8 @@ def _pulled(source: Source, folder: Path, store: Store, tools: Tools, steps: Ste
 def _gzipped(layout: Layout, folder: Path, tools: Tools, what: str, steps: Steps) -> Layout:
     """The same layers, pressed by gzip: umoci knows no zstd, and skopeo does not change one into the other."""
     with steps.step("pressing its layers anew"):
-        tools.skopeo(what, "copy", "-q", "--dest-decompress", f"oci:{layout.folder}:{TAG}", f"dir:{folder}/plain")
-        tools.skopeo(what, "copy", "-q", f"dir:{folder}/plain", f"oci:{folder}/gzipped:{TAG}")
+        tools.skopeo(what, "copy", "-q", "--dest-decompress", f"oci:{layout.folder.name}:{TAG}", "dir:plain")
+        tools.skopeo(what, "copy", "-q", "dir:plain", f"oci:gzipped:{TAG}")
     return Layout(folder / "gzipped")
 
 

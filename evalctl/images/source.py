@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tarfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Source:
     """For skopeo, with its transport; "" for a folder that is a root already."""
     name: str
     """For the environment, unless another is asked for."""
+    local: Path | None = None
+    """The file or folder that `location` calls `source`: skopeo takes no path with a colon or a space."""
     root: Path | None = None
     insecure: bool = False
     """By http, or with a certificate that nobody knows: of a registry on this machine, or because it was asked for."""
@@ -58,21 +61,21 @@ def of_tar(file: Path) -> Source:
     try:
         with tarfile.open(file) as tar:
             names = set(tar.getnames())
-    except (OSError, tarfile.TarError) as error:
-        raise ImageError(f"{file} cannot be read: {error}") from None
+    except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise ImageError(f"{file} cannot be read: {str(error).partition(chr(10))[0].rstrip(':')}") from None
     if "oci-layout" in names:
         transport = "oci-archive"
     elif "manifest.json" in names:
         transport = "docker-archive"
     else:
         raise ImageError(f"{file} is no image: it has neither manifest.json (docker save) nor oci-layout in it")
-    return Source(words=str(file), location=f"{transport}:{file}", name=_plain(file.name.partition(".")[0]))
+    return Source(words=str(file), location=f"{transport}:source", name=_plain(file.name.partition(".")[0]), local=file)
 
 
 def of_folder(folder: Path) -> Source:
     """An OCI layout, or an unpacked root. Raises ImageError."""
     if (folder / "oci-layout").exists():
-        return Source(words=str(folder), location=f"oci:{folder}", name=_plain(folder.name))
+        return Source(words=str(folder), location="oci:source", name=_plain(folder.name), local=folder)
     if not any((folder / name).exists() for name in ("bin", "usr", "lib", "etc")):
         raise ImageError(f"{folder} is neither an OCI layout nor a root: it has no oci-layout, bin, usr, lib or etc")
     return Source(words=str(folder), location="", name=_plain(folder.name), root=folder)

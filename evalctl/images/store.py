@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
-import shutil
-import stat
-import tempfile
+import secrets
+import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from evalctl.images.errors import ImageError
+from evalctl.scratch import locked_at_once, opened, remove_tree, scratch
 from sandbox.environments_file import IMAGE_FILE, ROOT_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _INCOMING = ".incoming-"
+_DIGEST = "[0-9a-f]" * 64
 _SHOWN = 12
+_PATIENCE_S, _PAUSE_S = 90.0, 0.1
+"""More than a program may take, and than workers take to let an environment go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,7 @@ class Store:
 
     def every(self) -> list[Image]:
         """All images, the newest last."""
-        found = [image for path in self.folder.glob(f"*/{IMAGE_FILE}") if (image := _read(path)) is not None]
+        found = [image for path in self.folder.glob(f"{_DIGEST}/{IMAGE_FILE}") if (image := _read(path)) is not None]
         return sorted(found, key=lambda image: image.pulled_at)
 
     def get(self, digest: str) -> Image | None:
@@ -87,57 +91,60 @@ class Store:
         """A folder to unpack in, on the same disk; gone at the end. What killed commands left goes too."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o755)  # cells may run as other users
-        with (self.folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for left in self.folder.glob(f"{_INCOMING}*"):
-                if not _is_locked(left):
-                    remove_tree(left)
-            folder = Path(tempfile.mkdtemp(prefix=_INCOMING, dir=self.folder))
-            ours = os.open(folder, os.O_RDONLY)
-            fcntl.flock(ours, fcntl.LOCK_EX)
-        try:
+        with scratch(self.folder, _INCOMING) as folder:
             yield folder
-        finally:
-            remove_tree(folder)
-            os.close(ours)
 
     def add(self, unpacked: Path, image: Image) -> None:
         """Make `unpacked` (which holds `rootfs`) the folder of the image, in one step."""
         (unpacked / IMAGE_FILE).write_text(json.dumps(asdict(image), indent=1))
         unpacked.chmod(0o755)
-        with contextlib.suppress(OSError):  # another command was first: the same image
+        try:
             unpacked.rename(self.home(image.digest))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise  # else another command was first: the same image
 
-    def remove(self, digest: str) -> None:
-        """Remove an image; first from sight, in one step."""
-        gone = self.folder / f"{_INCOMING}{digest}"
-        self.home(digest).rename(gone)
-        remove_tree(gone)
+    @contextlib.contextmanager
+    def using(self, digest: str) -> Iterator[None]:
+        """Nobody removes the image meanwhile. Raises ImageError."""
+        with self._locked(digest, fcntl.LOCK_SH, "is being removed by another command"):
+            yield
 
+    @contextlib.contextmanager
+    def removing(self, digest: str) -> Iterator[None]:
+        """Nobody begins to use the image; it is removed when the block ends well and no cell runs in it any more.
 
-def remove_tree(folder: Path) -> None:
-    """Remove a folder, also one with folders that may not be written to."""
+        First from sight, in one step. Raises ImageError.
+        """
+        with self._locked(digest, fcntl.LOCK_EX, "is in use by another evalctl command just now"):
+            yield
+            self._wait_for_cells(digest)
+            gone = self.folder / f"{_INCOMING}{secrets.token_hex(4)}"
+            self.home(digest).rename(gone)
+            remove_tree(gone)
 
-    def allow(function: Any, path: str, _: Any) -> None:
-        os.chmod(os.path.dirname(path), stat.S_IRWXU)  # noqa: PTH101, PTH120  shutil speaks in strings
-        if function is not os.unlink:
-            os.chmod(path, stat.S_IRWXU)  # noqa: PTH101
-            shutil.rmtree(path, ignore_errors=True)
-            return
-        os.unlink(path)  # noqa: PTH108
+    def _wait_for_cells(self, digest: str) -> None:
+        """Wait until no sandbox holds the image (`sandbox.host.hold`). Raises ImageError."""
+        until = time.monotonic() + _PATIENCE_S
+        with opened(self.root(digest)) as descriptor:
+            while not locked_at_once(descriptor, fcntl.LOCK_EX):
+                if time.monotonic() > until:
+                    raise ImageError(f"programs still run in {digest[:_SHOWN]} after {_PATIENCE_S:.0f} s: try again")
+                time.sleep(_PAUSE_S)
 
-    shutil.rmtree(folder, onerror=allow)
-
-
-def _is_locked(folder: Path) -> bool:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    @contextlib.contextmanager
+    def _locked(self, digest: str, how: int, taken: str) -> Iterator[None]:
+        home, gone = self.home(digest), ImageError(f"{digest[:_SHOWN]} was removed meanwhile by another command")
+        with contextlib.ExitStack() as stack:
+            try:
+                descriptor = stack.enter_context(opened(home))
+                if not locked_at_once(descriptor, how):
+                    raise ImageError(f"{digest[:_SHOWN]} {taken}")
+                if not os.path.samestat(os.fstat(descriptor), home.stat()):
+                    raise gone
+            except FileNotFoundError:
+                raise gone from None
+            yield
 
 
 def _read(file: Path) -> Image | None:

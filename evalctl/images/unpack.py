@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -45,7 +46,7 @@ def unpack(layout: Layout, target: Path, tools: Tools, what: str, meanwhile: Cal
     looking = threading.Thread(target=lambda: escapes.extend(_first(layout)), daemon=True)
     looking.start()
     bundle = target.parent / "bundle"
-    image = f"{layout.folder}:{TAG}"
+    image = f"{layout.folder.name}:{TAG}"
     try:
         tools.umoci(what, "unpack", "--rootless", "--image", image, str(bundle), meanwhile=meanwhile)
     finally:
@@ -68,7 +69,7 @@ def _first(layout: Layout) -> list[str]:
 
 
 def copy_root(source: Path, target: Path) -> None:
-    """Copy an unpacked root; what is neither file, folder nor link is left out. Raises ImageError."""
+    """Copy an unpacked root; what is neither file, folder nor link is left out. Raises ImageError, OSError."""
 
     def special(folder: str, names: list[str]) -> list[str]:
         modes = [(name, os.lstat(os.path.join(folder, name)).st_mode) for name in names]  # noqa: PTH118
@@ -77,7 +78,10 @@ def copy_root(source: Path, target: Path) -> None:
     try:
         shutil.copytree(source, target, symlinks=True, ignore=special)
     except (OSError, shutil.Error) as error:
-        raise ImageError(f"{source} cannot be copied: {_one(error)}") from None
+        reason = _one(error)
+        if os.strerror(errno.ENOSPC) in reason:
+            raise OSError(errno.ENOSPC, reason) from None
+        raise ImageError(f"{source} cannot be copied: {reason}") from None
 
 
 def clean(root: Path) -> Cleaned:

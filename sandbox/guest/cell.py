@@ -15,7 +15,7 @@ import threading
 import time
 from typing import Any, NamedTuple
 
-from sandbox.guest import linux, place, program, protocol
+from sandbox.guest import linux, place, prelude, program, protocol
 
 _UNMAPPED_ROOT_UID = 10000
 """Uid of every cell where only one uid can be mapped, and the first one where a range can."""
@@ -56,29 +56,34 @@ class Seat(NamedTuple):
     """What the zygote hands to one cell."""
 
     slot: int
-    trace: bool
-    rehearse: bool
-    """Be ready for a job that is still to come; one that waits already is served sooner without."""
+    how: int
+    """`protocol.TRACE`: its program may trace. `REHEARSE`: be ready for a job that is still to come; one that waits
+    already is served sooner without. `AHEAD`: start the environment's command before the job (`place.prelude`)."""
     network: int
     """Descriptor of the slot's network namespace."""
     fds: list[int]
-    """Channel, stdin, stdout, stderr, then the `cgroup.procs` files to join."""
+    """Channel, stdin, stdout, stderr, then the files by which to join cgroups."""
 
 
 def live(seat: Seat, walls: Walls) -> program.Job:
-    """Be the cell `seat`: isolate, rehearse, wait for the one job."""
+    """Be the cell `seat`: isolate, rehearse, wait for the one job.
+
+    Where the command is started ahead, the process that was the cell becomes it, and nobody returns.
+    """
     channel_fd, stdin, stdout, stderr, *cgroups = seat.fds
     os.dup2(channel_fd, _CHANNEL_FD, inheritable=False)  # over the zygote's control channel
     channel = socket.socket(fileno=_CHANNEL_FD)
     try:
         _join(cgroups)
         _isolate(seat, walls)
-        if seat.rehearse:
+        if seat.how & protocol.REHEARSE:
             program.rehearse()
         for source, target in ((stdin, 0), (stdout, 1), (stderr, 2)):
             os.dup2(source, target)
         os.closerange(_CHANNEL_FD + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
-        linux.load_seccomp(walls.trace_filter if seat.trace else walls.filter)
+        linux.load_seccomp(walls.trace_filter if seat.how & protocol.TRACE else walls.filter)
+        if seat.how & protocol.AHEAD:
+            prelude.start(channel, walls.open_files)
         channel.sendall(protocol.pack_warm(time.process_time()))
     except BaseException as error:  # noqa: BLE001  whatever it was, the host must hear it and the cell must die
         channel.sendall(protocol.FAILED + f"{type(error).__name__}: {error}".encode()[:2000])
@@ -88,7 +93,7 @@ def live(seat: Seat, walls: Walls) -> program.Job:
 
 
 def _join(cgroups: list[int]) -> None:
-    # The cell moves itself: a move can wait for an RCU grace period, which nobody else should wait for.
+    # The cell moves itself: in version 2 that can wait for an RCU grace period, which nobody else should wait for.
     for fd in cgroups:
         os.write(fd, b"0")
 

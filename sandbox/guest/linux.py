@@ -38,13 +38,18 @@ _EINVAL = 22
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc_with_gil = ctypes.PyDLL(None, use_errno=True)
+# Looked up once, before the first fork: ctypes and the linker copy 40 memory pages for it.
+_fork = ctypes.PyDLL(None, use_errno=True).fork  # with the GIL
+_mount, _umount2, _pivot_root = _libc.mount, _libc.umount2, _libc.pivot_root
+_unshare, _setns, _prctl, _capset, _syscall = _libc.unshare, _libc.setns, _libc.prctl, _libc.capset, _libc.syscall
+_mount.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_ulong)
 
 
-def _check(result: int, what: str) -> int:
+def _check(result: int, what: str, *where: object) -> int:
     if result < 0:
         code = ctypes.get_errno()
-        raise OSError(code, f"{what}: {os.strerror(code)}")
+        raise OSError(code, f"{what % where}: {os.strerror(code)}")
     return result
 
 
@@ -54,22 +59,22 @@ def fork() -> int:
     Those make new locks and re-count threads, which one thread has no need of, and they touch 180 memory pages
     (a third of a cell's copy-on-write faults before its job). Random state is the caller's to renew.
     """
-    return _check(_libc_with_gil.fork(), "fork")
+    return _check(_fork(), "fork")
 
 
 def unshare(flags: int) -> None:
     """Move the caller (its next children, for CLONE_NEWPID) into new namespaces."""
-    _check(_libc.unshare(flags), f"unshare({flags:#x})")
+    _check(_unshare(flags), "unshare(%#x)", flags)
 
 
 def setns(fd: int, kind: int) -> None:
     """Join the namespace behind `fd`."""
-    _check(_libc.setns(fd, kind), f"setns({kind:#x})")
+    _check(_setns(fd, kind), "setns(%#x)", kind)
 
 
 def pidfd_open(pid: int) -> int:
     """Descriptor of a process (os.pidfd_open of Python 3.9)."""
-    return _check(_libc.syscall(_PIDFD_OPEN, pid, 0), "pidfd_open")
+    return _check(_syscall(_PIDFD_OPEN, pid, 0), "pidfd_open")
 
 
 def send_fds(channel: socket.socket, data: bytes, fds: list[int]) -> None:
@@ -89,14 +94,8 @@ def recv_fds(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:
     """mount(2)."""
-    result = _libc.mount(
-        source.encode(),
-        target.encode(),
-        fstype.encode() or None,
-        ctypes.c_ulong(flags),
-        data.encode() or None,
-    )
-    _check(result, f"mount {source} on {target}")
+    result = _mount(source.encode(), target.encode(), fstype.encode() or None, flags, data.encode() or None)
+    _check(result, "mount %s on %s", source, target)
 
 
 def make_read_only(target: str) -> None:
@@ -109,8 +108,7 @@ def make_read_only(target: str) -> None:
 
 def prctl(option: int, arg2: int = 0, arg3: int = 0) -> int:
     """prctl(2) with plain numbers."""
-    args = (ctypes.c_ulong(arg2), ctypes.c_ulong(arg3), ctypes.c_ulong(0), ctypes.c_ulong(0))
-    return _check(_libc.prctl(option, *args), f"prctl({option})")
+    return _check(_prctl(option, arg2, arg3, 0, 0), "prctl(%d)", option)
 
 
 def drop_bounding_set() -> None:
@@ -128,7 +126,7 @@ def drop_capabilities() -> None:
     """Give up every capability: effective, permitted, inheritable, ambient."""
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    _check(_libc.capset(header, b"\0" * 24), "capset")
+    _check(_capset(header, b"\0" * 24), "capset")
 
 
 class SeccompFilter(ctypes.Structure):
@@ -142,7 +140,7 @@ class SeccompFilter(ctypes.Structure):
 
 def load_seccomp(program: SeccompFilter) -> None:
     """Install the filter on this process and all that it starts."""
-    _check(_libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0), "seccomp")
+    _check(_prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0), "seccomp")
 
 
 def loopback_up(socket_fd: int) -> None:
@@ -154,12 +152,12 @@ def loopback_up(socket_fd: int) -> None:
 
 def umount(target: str) -> None:
     """Detach a mount."""
-    _check(_libc.umount2(target.encode(), 2), f"umount {target}")
+    _check(_umount2(target.encode(), 2), "umount %s", target)
 
 
 def pivot(root: str) -> None:
     """Make the mount `root` the root of this mount namespace; what was above it is gone."""
     os.chdir(root)
-    _check(_libc.pivot_root(b".", b"."), f"pivot_root {root}")
+    _check(_pivot_root(b".", b"."), "pivot_root %s", root)
     umount(".")  # the old root: it lies on top
     os.chdir("/")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+DEVICES = ("null", "zero", "full", "random", "urandom")
+"""In /dev of every cell; the machine's own."""
+
 workdir = "/work"
 filename = "main.py"
 command = ["python3", "main.py"]
@@ -16,9 +19,11 @@ programs: dict[str, list[str]] = {}
 """Of an environment whose programs are not Python's: by step, path and words of the command that a cell becomes."""
 variables: dict[str, str] = {}
 """And what it finds in its environment, instead of what the zygote has."""
+prelude: dict[str, Any] = {}
+"""How its command is started before there is a program: "path", "command", "variables"; {}: not."""
 root = ""
 """Folder that becomes a cell's root; "": it stays in the zygote's."""
-_NAMES = ("workdir", "filename", "command", "python", "origin", "programs", "variables", "root")
+_NAMES = ("workdir", "filename", "command", "python", "origin", "programs", "variables", "prelude", "root")
 
 
 def settings() -> dict[str, Any]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import gc
 import marshal
 import os
-import resource
 import signal
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from sandbox.guest import gallery, linux, main, place, protocol
+from sandbox.guest import gallery, limits, linux, main, place, prelude, protocol
 
 if TYPE_CHECKING:
     import socket
@@ -32,8 +31,8 @@ class Job(NamedTuple):
     header: dict[str, Any]
     """"args", "env", "files" (paths), "executables" (some of these), "interpreter_mode", "strace", "merge_streams",
     "live" (somebody reads along), "step" (of `place.programs`), "outputs" (bool), "figures" and "display" (so many at
-    most), "bytecode" (`protocol.MAKE`, `HAVE` or neither), "rlimits", "data_bytes" (private memory on top of what the
-    cell has, None: no bound but the cgroup's)."""
+    most), "bytecode" (`protocol.MAKE`, `HAVE` or neither), "rlimits", "data_bytes" (private memory on top of what an
+    interpreter that stays has, None: no bound but the cgroup's)."""
     blobs: list[bytes]
     channel: socket.socket
     open_files: int
@@ -53,19 +52,17 @@ def prepare(job: Job) -> main.Program:
     for path in header["executables"]:
         os.chmod(path, 0o755)  # noqa: S103
     _send_folders(job.channel, header)
-    makes = header["bytecode"] == protocol.MAKE and not place.programs and not _needs_start(header)
+    is_python = not place.programs and not _needs_start(header)
+    makes = is_python and header["bytecode"] == protocol.MAKE and not _names_a_codec(job.blobs[0])
     if not makes:
         job.channel.close()
-    _bound_open_files(job.open_files)
+    limits.bound_open_files(job.open_files)
     if header["merge_streams"]:
         os.dup2(1, 2)
-    for name, value in header["rlimits"].items():
-        _lower(getattr(resource, f"RLIMIT_{name}"), value)
-    if header["data_bytes"] is not None:
-        _lower(resource.RLIMIT_DATA, _data_bytes() + header["data_bytes"])
+    limits.lower(header, stays=not place.programs)
     if place.programs:
         _become(header)
-    os.environ.update(header["env"])
+    _set(header["env"])
     if _needs_start(header):
         _execute(header, dict(os.environ))
     if header["live"]:
@@ -78,6 +75,11 @@ def prepare(job: Job) -> main.Program:
     program = main.Program(job.blobs[0], header["interpreter_mode"], code)
     gc.freeze()  # our objects are not the program's to find, nor its collector's to look at
     return program
+
+
+def _names_a_codec(source: bytes) -> bool:
+    """Whether the compiler may look for a codec (PEP 263): its import can run a submitted file as well."""
+    return any(b"coding" in line for line in source.replace(b"\r", b"\n").split(b"\n", 2)[:2])
 
 
 def _handed_back(job: Job) -> Any:
@@ -109,7 +111,7 @@ def rehearse() -> None:
     header, blobs = protocol.unpack_job(_REHEARSAL[protocol.HEAD_BYTES : start], _REHEARSAL[start : start + body])
     _place(header["files"], blobs)
     if not place.programs:
-        os.environ.update(header["env"])
+        _set(header["env"])
         main.rehearse(main.Program(blobs[0], header["interpreter_mode"]))
     os.unlink(place.filename)
 
@@ -118,6 +120,12 @@ _REHEARSAL = protocol.pack_job(
     {"args": [], "env": {}, "files": [], "interpreter_mode": False},
     [b"import math\ndef f(x: int) -> int:\n    return x + 1\nprint(f(1), 'a b'.split(), {1: [2.0]})\n"],
 )
+
+
+def _set(variables: dict[str, str]) -> None:
+    # Not by `update`, which looks up what kind of mapping it was given, even if nothing is in it.
+    for name, value in variables.items():
+        os.environ[name] = value
 
 
 def _place(files: list[str], blobs: list[bytes]) -> None:
@@ -146,27 +154,6 @@ def _send_folders(channel: socket.socket, header: dict[str, Any]) -> None:
         linux.send_fds(channel, protocol.FOLDERS, fds)
     for fd in fds:
         os.close(fd)
-
-
-def _bound_open_files(count: int) -> None:
-    # Not before the directory is sent: descriptors in flight are counted for all processes of a user of the machine,
-    # and who has a low bound may send none while another program keeps as many in flight.
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    count = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count, count))
-
-
-def _lower(limit: int, value: int) -> None:
-    _, hard = resource.getrlimit(limit)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard - 1)
-    # The hard limit too, or the program raises it again. CPU: SIGXCPU, then SIGKILL for who ignores that.
-    resource.setrlimit(limit, (value, value + 1))
-
-
-def _data_bytes() -> int:
-    """Private writable memory of this process, touched or not."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[5]) * resource.getpagesize()
 
 
 def _needs_start(header: dict[str, Any]) -> bool:
@@ -210,16 +197,8 @@ def _become(header: dict[str, Any]) -> NoReturn:
     """Be another program altogether: the command of the job's step."""
     path, *command = place.programs[header["step"]]
     command += header["args"]
-    for number in (signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and an exec would not change that
     environ = {**place.variables, **header["env"]}
-    try:
-        if header["strace"]:
-            _trace(path, command, environ)
-        os.execve(path, command, environ)
-    except OSError as error:  # as a shell says it
-        os.write(2, f"{command[0]}: {error.strerror}\n".encode())
-        os._exit(127 if isinstance(error, FileNotFoundError) else 126)
+    prelude.become(_trace if header["strace"] else os.execve, path, command, environ)
 
 
 def _execute(header: dict[str, Any], environ: dict[str, str]) -> NoReturn:

@@ -1,21 +1,26 @@
 """What host and guest say to each other. Standard library only; runs on both sides.
 
-Control channel (one per jail, SOCK_SEQPACKET, one JSON object per packet):
+Control channel (one per jail, SOCK_SEQPACKET). The first packets are JSON:
 
     host -> zygote   {"op": "boot", ...}                    once, first: see `zygote.Boot`
     zygote -> host   {"op": "ready"}                        preloaded; will fork
     zygote -> host   {"op": "failed", "why": text}          cannot boot, then exits
-    host -> zygote   {"op": "fork", "cell", "slot", "trace", "rehearse"} + descriptors (see `cell.Seat.fds`)
-    host -> zygote   {"op": "kill", "cell"}                 end the cell and all its descendants
-    host -> zygote   {"op": "watch", "cell", "bytes"}       no cgroup here: end the cell when it uses more memory
-    zygote -> host   {"op": "oom", "cell"}                  it did and is being ended; its exit follows
-    zygote -> host   {"op": "exit", "cell", "status", "cpu_s", "peak_bytes"}   the program is dead (wait status)
-    zygote -> host   {"op": "gone", "cell"}                 its whole pid namespace is dead; the slot is free
+
+All later ones are records of one length, an ORDER or a NOTICE; what a kind has no use for is 0:
+
+    host -> zygote   FORK, cell, slot, how + descriptors    see `cell.Seat`
+    host -> zygote   KILL, cell                             end the cell and all its descendants
+    host -> zygote   WATCH, cell, bytes                     no cgroup here: end the cell when it uses more memory
+    zygote -> host   OOM, cell                              it did and is being ended; its exit follows
+    zygote -> host   EXIT, cell, status, cpu_s, peak_bytes  the program is dead (wait status)
+    zygote -> host   GONE, cell                             its whole pid namespace is dead; the slot is free
 
 Cell channel (one per cell, SOCK_STREAM). The zygote never reads it: job bytes must not pass through
 memory that later cells inherit. It is closed in the cell before the program's first instruction.
 
     cell -> host     b"W" + its CPU time so far        isolated, rehearsed, waiting
+    cell -> host     b"A" + CPU times                       likewise, with its command started (`pack_spent`); then not
+                                                            JOB but what `host.errand` makes of it is sent
     cell -> host     b"F" + text, then end of file          could not isolate itself
     host -> cell     JOB frame (see `pack_job`)             exactly one; end of file instead means: leave
     cell -> host     b"D" + 1 or 2 descriptors              folders to read at the end, only if the job asked for them:
@@ -24,23 +29,63 @@ memory that later cells inherit. It is closed in the cell before the program's f
                                                             asked for (MAKE), and if the compiler had nothing to say
 
 Any other byte, and any silence past a deadline, kills the cell.
+
+Who reads after a fork copies every page that it writes to, be it only a count of references: reading JSON takes 50 of
+them, a record or marshal a few (docs/adr/0028-few-pages.md).
 """
 
 from __future__ import annotations
 
-import json
+import marshal
 import struct
 from typing import Any
 
 WARM, FAILED, FOLDERS, BYTECODE = b"W", b"F", b"D", b"C"
+_STARTED = b"A"
 MAKE, HAVE = "make", "have"
 """What a JOB frame says of bytecode: hand it back, or here it is (the last blob)."""
 PACKET_BYTES = 128 << 10
 """Bound of one control packet."""
 
+FORK, KILL, WATCH = b"K", b"X", b"M"
+TRACE, REHEARSE, AHEAD = 1, 2, 4
+"""Bits of an order's `how`."""
+OOM, EXIT, GONE = b"O", b"E", b"G"
+
+_ORDER = struct.Struct(">cQIBQ")
+_NOTICE = struct.Struct(">cQidQ")
+_MARSHAL_VERSION = 2
+"""That Python 3.8 to 3.14 write and read alike."""
 _HEAD = struct.Struct(">II")
 _WARM = struct.Struct(">cd")
+_SPENT = struct.Struct("=cd")
+_STARTED_WARM = struct.Struct("=cdcqq")
+"""`_SPENT`, the prelude's byte, and the CPU clock of the command: seconds and nanoseconds."""
 _BYTECODE = struct.Struct(">cI")
+
+
+def pack_order(op: bytes, cell: int, *, slot: int = 0, how: int = 0, memory_bytes: int = 0) -> bytes:
+    """What the host wants of one cell."""
+    return _ORDER.pack(op, cell, slot, how, memory_bytes)
+
+
+def unpack_order(packet: bytes) -> tuple[bytes, int, int, int, int]:
+    """Op, cell, slot, how and bytes."""
+    op, cell, slot, how, memory_bytes = _ORDER.unpack(packet)
+    return op, cell, slot, how, memory_bytes
+
+
+def pack_notice(op: bytes, cell: int, status: int = 0, cpu_s: float = 0.0, peak_bytes: int = 0) -> bytes:
+    """What became of one cell."""
+    return _NOTICE.pack(op, cell, status, cpu_s, peak_bytes)
+
+
+def unpack_notice(packet: bytes) -> tuple[bytes, int, int, float, int] | None:
+    """Op, cell, status, CPU seconds and peak bytes, whatever they are; None if it is not of a notice's length."""
+    if len(packet) != _NOTICE.size:
+        return None
+    op, cell, status, cpu_s, peak_bytes = _NOTICE.unpack(packet)
+    return op, cell, status, cpu_s, peak_bytes
 
 
 def pack_warm(cpu_s: float) -> bytes:
@@ -48,11 +93,20 @@ def pack_warm(cpu_s: float) -> bytes:
     return _WARM.pack(WARM, cpu_s)
 
 
+def pack_spent(cpu_s: float) -> bytes:
+    """What a cell that becomes a started command says to its helper: CPU seconds of its children."""
+    return _SPENT.pack(_STARTED, cpu_s)
+
+
 def unpack_warm(data: bytes) -> float | None:
-    """CPU seconds of the preparation, from what a cell said; None if it is not `pack_warm`'s."""
-    if len(data) != _WARM.size or data[:1] != WARM:
+    """CPU seconds of the preparation, from what a cell or its helper said; None if that was not that it is warm."""
+    if len(data) == _WARM.size and data[:1] == WARM:
+        cpu_s: float = _WARM.unpack(data)[1]
+    elif len(data) == STARTED_BYTES and data[:1] == _STARTED:
+        _, spent_s, _, seconds, nanoseconds = _STARTED_WARM.unpack(data)
+        cpu_s = spent_s + seconds + nanoseconds / 1e9
+    else:
         return None
-    cpu_s: float = _WARM.unpack(data)[1]
     return cpu_s if 0 <= cpu_s < 60 else None  # noqa: PLR2004  (NaN compares false)
 
 
@@ -70,11 +124,12 @@ def unpack_bytecode(said: bytearray) -> bytes | None:
 
 
 def pack_job(header: dict[str, Any], blobs: list[bytes]) -> bytes:
-    """JOB frame: lengths of header and body, a JSON header, then the blobs back to back.
+    """JOB frame: lengths of header and body, a header by marshal, then the blobs back to back.
 
-    The header's "blobs" tells their lengths: the program first, then the files in the order of "files".
+    What is read here is the host's, and the guest reads it. The header's "blobs" tells their lengths: the program
+    first, then the files in the order of "files".
     """
-    head = json.dumps({**header, "blobs": [len(blob) for blob in blobs]}).encode()
+    head = marshal.dumps({**header, "blobs": [len(blob) for blob in blobs]}, _MARSHAL_VERSION)
     return b"".join([_HEAD.pack(len(head), sum(map(len, blobs))), head, *blobs])
 
 
@@ -86,7 +141,7 @@ def unpack_head(data: bytes) -> tuple[int, int]:
 
 def unpack_job(head: bytes, body: bytes) -> tuple[dict[str, Any], list[bytes]]:
     """Header and blobs of a JOB frame."""
-    header = json.loads(head)
+    header = marshal.loads(head)  # noqa: S302  of the host
     blobs, at = [], 0
     for size in header["blobs"]:
         blobs.append(body[at : at + size])
@@ -96,3 +151,7 @@ def unpack_job(head: bytes, body: bytes) -> tuple[dict[str, Any], list[bytes]]:
 
 HEAD_BYTES = _HEAD.size
 BYTECODE_HEAD_BYTES = _BYTECODE.size
+SPENT_BYTES, STARTED_BYTES = _SPENT.size, _STARTED_WARM.size
+HELPER_FDS = 3, 4, 5
+"""What the helper of a started command has open: the cell's channel, and the prelude's pipes, of its job and by which
+it says that it waits."""

@@ -20,6 +20,7 @@ from typing import NamedTuple
 from sandbox.guest import cell, linux, place, program, protocol, watch
 
 _CONTROL_FD = 3
+_COUNTERS_BYTES = 4096
 _immortal: list[Zygote] = []
 """The zygote's own objects: cells leave its frames, but must not spend time on freeing them."""
 
@@ -44,6 +45,35 @@ class _Child(NamedTuple):
     """Pid of the first process of the cell's pid namespace."""
 
 
+class _Network(NamedTuple):
+    """Network namespace of a slot, which its cells enter one after another as long as none has used it."""
+
+    namespace: int
+    counters: int
+    """Descriptor of its `/proc/net/dev`."""
+    unused: bytes
+    """What that told when the namespace was new."""
+
+    @classmethod
+    def make(cls) -> _Network:
+        """Make one, and stay in it."""
+        linux.unshare(linux.CLONE_NEWNET)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            linux.loopback_up(probe.fileno())
+        namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        counters = os.open("/proc/self/net/dev", os.O_RDONLY | os.O_CLOEXEC)
+        return cls(namespace, counters, os.pread(counters, _COUNTERS_BYTES, 0))
+
+    def is_unused(self) -> bool:
+        """Whether nothing was ever sent in it: what was may have left ports in TIME_WAIT, metrics and counts."""
+        return os.pread(self.counters, _COUNTERS_BYTES, 0) == self.unused
+
+    def close(self) -> None:
+        """Let go of it; no cell is in it."""
+        os.close(self.namespace)
+        os.close(self.counters)
+
+
 class Zygote:
     """The loop: one control socket, two pidfds per cell."""
 
@@ -54,7 +84,7 @@ class Zygote:
         self._poll.register(control, select.POLLIN)
         self._children: dict[int, _Child] = {}
         self._by_pidfd: dict[int, tuple[_Child, int]] = {}
-        self._networks: dict[int, int] = {}
+        self._networks: dict[int, _Network] = {}
         self._watch = watch.Watch()
         self._home = linux.pidfd_open(_spawn_init())
         """A process that does nothing but stay in the jail's own namespaces, so that one call leads back there."""
@@ -72,35 +102,35 @@ class Zygote:
                     self._reap(fd)
             for cell_id in self._watch.exceeded():
                 self._watch.drop(cell_id)
-                self._tell(op="oom", cell=cell_id)
+                self._tell(protocol.OOM, cell_id)
                 self._kill(cell_id)
 
     def _command(self) -> cell.Seat | None:
         data, fds = linux.recv_fds(self._control, protocol.PACKET_BYTES, 16)
         if not data:
             os._exit(0)
-        message = json.loads(data)
-        if message["op"] == "fork":
-            return self._fork(message, fds)
-        if message["op"] == "kill":
-            self._kill(message["cell"])
-        elif message["op"] == "watch":
-            self._watch_cell(message["cell"], message["bytes"])
+        op, cell_id, slot, how, memory_bytes = protocol.unpack_order(data)
+        if op == protocol.FORK:
+            return self._fork(cell_id, slot, how, fds)
+        if op == protocol.KILL:
+            self._kill(cell_id)
+        elif op == protocol.WATCH:
+            self._watch_cell(cell_id, memory_bytes)
         return None
 
-    def _fork(self, message: dict[str, int], fds: list[int]) -> cell.Seat | None:
-        network = self._network(message["slot"])
+    def _fork(self, cell_id: int, slot: int, how: int, fds: list[int]) -> cell.Seat | None:
+        network = self._network(slot)
         # The cell's namespaces are made here and entered by its init too. If the program alone held them, its
         # exit would be told only after they are torn down (more than a millisecond for the mounts).
         linux.unshare(cell.NAMESPACES)
         init = _spawn_init()
         pid = linux.fork()
         if pid == 0:
-            return _seat(message, network, fds)
+            return cell.Seat(slot, how, network, fds)
         linux.setns(self._home, cell.NAMESPACES)
         for fd in fds:
             os.close(fd)
-        child = _Child(message["cell"], pid, init)
+        child = _Child(cell_id, pid, init)
         self._children[child.cell] = child
         for process in (pid, init):
             pidfd = linux.pidfd_open(process)
@@ -109,14 +139,15 @@ class Zygote:
         return None
 
     def _network(self, slot: int) -> int:
-        """Network namespace of a slot: made once, entered by the slot's cells one after another."""
-        if slot not in self._networks:
-            linux.unshare(linux.CLONE_NEWNET)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                linux.loopback_up(probe.fileno())
-            self._networks[slot] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            linux.setns(self._own_netns, linux.CLONE_NEWNET)
-        return self._networks[slot]
+        """Network namespace of a slot: made once, and anew when a cell has sent something in it."""
+        kept = self._networks.get(slot)
+        if kept is not None and kept.is_unused():
+            return kept.namespace
+        if kept is not None:
+            self._networks.pop(slot).close()
+        self._networks[slot] = _Network.make()
+        linux.setns(self._own_netns, linux.CLONE_NEWNET)
+        return self._networks[slot].namespace
 
     def _kill(self, cell_id: int) -> None:
         child = self._children.get(cell_id)
@@ -136,24 +167,13 @@ class Zygote:
         if pid == child.init:
             self._watch.drop(child.cell)
             del self._children[child.cell]
-            self._tell(op="gone", cell=child.cell)
+            self._tell(protocol.GONE, child.cell)
             return
-        self._tell(
-            op="exit",
-            cell=child.cell,
-            status=status,
-            cpu_s=usage.ru_utime + usage.ru_stime,
-            peak_bytes=usage.ru_maxrss * 1024,
-        )
+        self._tell(protocol.EXIT, child.cell, status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
         self._kill(child.cell)
 
-    def _tell(self, **message: object) -> None:
-        self._control.send(json.dumps(message).encode())
-
-
-def _seat(message: dict[str, int], network: int, fds: list[int]) -> cell.Seat:
-    trace, rehearse = bool(message["trace"]), bool(message["rehearse"])
-    return cell.Seat(slot=message["slot"], trace=trace, rehearse=rehearse, network=network, fds=fds)
+    def _tell(self, op: bytes, cell_id: int, status: int = 0, cpu_s: float = 0.0, peak_bytes: int = 0) -> None:
+        self._control.send(protocol.pack_notice(op, cell_id, status, cpu_s, peak_bytes))
 
 
 def _spawn_init() -> int:
@@ -190,15 +210,22 @@ def _preload(boot: Boot) -> None:
     gc.freeze()
 
 
+def _hear(control: socket.socket) -> Boot:
+    # In a frame of its own: what cells still hold when they leave `main` is freed by each of them.
+    message = json.loads(control.recv(protocol.PACKET_BYTES))
+    place.settle(message["place"])
+    return Boot(message["preload"], message["optional"], cell.Walls.from_message(message["walls"]))
+
+
 def main() -> tuple[cell.Seat, cell.Walls]:
     """Boot and serve; the control channel is descriptor 3. Returns in cells only, to `boot`: no frame stays below."""
     control = socket.socket(fileno=_CONTROL_FD)
     control.set_inheritable(False)
-    message = json.loads(control.recv(protocol.PACKET_BYTES))
-    boot = Boot(message["preload"], message["optional"], cell.Walls.from_message(message["walls"]))
+    boot = _hear(control)
     try:
         linux.make_read_only("/")  # nsjail's own remount forgets flags, and fails where there are some (see `--rw`)
-        place.settle(message["place"])
+        for device in place.DEVICES:
+            linux.make_read_only(f"/dev/{device}")  # can be written to all the same, but their times cannot be set
         if place.origin and not os.listdir(place.root + place.origin):
             place.origin = ""
         _preload(boot)

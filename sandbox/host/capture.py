@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_CHUNK = 1 << 16
 PIPE_BYTES = 1 << 16
+_buffer = memoryview(bytearray(PIPE_BYTES))
+"""For every read of this process: nothing awaits between a read and the copy of what came."""
 
 
 class Capture:
@@ -23,8 +24,7 @@ class Capture:
         self.on_chunk: Callable[[bytes], None] | None = None
         """Called with every chunk that is kept, as it comes."""
         self._fd = fd
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._data = bytearray()
         self._on_end, self._on_overflow = on_end, on_overflow
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(fd, self._readable)
@@ -32,7 +32,7 @@ class Capture:
     @property
     def data(self) -> bytes:
         """What was kept so far."""
-        return b"".join(self._chunks)
+        return bytes(self._data)
 
     def close(self) -> None:
         """Stop reading; whatever the pipe still holds is dropped."""
@@ -41,26 +41,29 @@ class Capture:
             os.close(self._fd)
             self._fd = -1
 
+    def forget(self) -> None:
+        """Let go of what was kept, once closed: its owner may be in a circle that the collector finds much later."""
+        self._data = bytearray()
+
     def _readable(self) -> None:
         try:
-            chunk = os.read(self._fd, _CHUNK)
+            size = os.readv(self._fd, [_buffer])
         except BlockingIOError:
             return
-        if not chunk:
+        if not size:
             self.close()
             self.ended = True
             self._on_end()
         elif self.truncated:
             return  # drained and dropped, so that a killed program's pipe can empty
         else:
-            self._keep(chunk)
+            self._keep(size)
 
-    def _keep(self, chunk: bytes) -> None:
-        kept = chunk[: self.bound - self._size]
-        self._chunks.append(kept)
-        self._size += len(kept)
+    def _keep(self, size: int) -> None:
+        kept = _buffer[: min(size, self.bound - len(self._data))]
+        self._data += kept
         if self.on_chunk is not None and kept:
-            self.on_chunk(kept)
-        if len(kept) < len(chunk):
+            self.on_chunk(bytes(kept))
+        if len(kept) < size:
             self.truncated = True
             self._on_overflow()

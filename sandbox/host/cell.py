@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.errors import JailFailed
 from sandbox.guest import protocol
 from sandbox.host.capture import Capture
+from sandbox.host.errand import errand
 from sandbox.host.feed import Feed
 from sandbox.host.folders import Brought, read
 from sandbox.spec import RunReport, Usage
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
     OnOutput = Callable[[str, bytes], None]
 
+_YOUNG_S = 0.1
+"""So long a run has the larger share of processors. A worker bounds how many are so young (`EVAL_STARTS`)."""
 _END_S = 10.0
 """After a kill, the longest wait for the end of a program before its whole jail is killed."""
 _GONE_S = 30.0
@@ -61,11 +64,14 @@ class Cell:
         self._folders: list[int] = []
         self._folders_due = 0
         self._turn: Turn | None = None
+        self.ahead = False
+        """The environment's command is started in it before the job comes."""
         self._is_used = self._job_sent = self._is_gone = False
         self._timed_out = self._overflowed = self._out_of_memory = False
 
-    def start(self, *, trace: bool = False, rehearse: bool = True) -> None:
-        """Order the fork. Raises OSError if the jail does not take the order."""
+    def start(self, *, trace: bool = False, rehearse: bool = True, ahead: bool = False) -> None:
+        """Order the fork (see `guest.cell.Seat`). Raises OSError if the jail does not take the order."""
+        self.ahead, how = ahead, trace * protocol.TRACE | rehearse * protocol.REHEARSE | ahead * protocol.AHEAD
         self._channel, channel = socket.socketpair()
         self._channel.setblocking(False)
         stdin, stdin_w = os.pipe()
@@ -79,7 +85,7 @@ class Cell:
         self._loop.add_reader(self._channel.fileno(), self._hear)
         fds = [channel.fileno(), stdin, stdout, stderr, *(self._group.join() if self._group else ())]
         try:
-            self.jail.fork(self.id, self, slot=self.slot, trace=trace, rehearse=rehearse, fds=fds)
+            self.jail.fork(self.id, self, slot=self.slot, how=how, fds=fds)
         except OSError:
             self._release()
             raise
@@ -102,6 +108,7 @@ class Cell:
                 capture.on_chunk = lambda chunk, name=name: on_output(name, chunk)
         started = time.perf_counter()
         timer = self._loop.call_later(limits.wall_s, self._time_out)
+        growing = self._loop.call_later(_YOUNG_S, self._grow_up)
         try:
             with contextlib.suppress(OSError):  # it broke: what that means is judged when it has ended
                 self._limit_memory(limits.memory_bytes)
@@ -112,8 +119,11 @@ class Cell:
             return self._report(spec, wall_s, await self._brought(spec))
         finally:
             timer.cancel()
+            growing.cancel()
             self.kill()
             self._release()
+            for capture in (self._out, self._err):
+                capture.forget()
 
     def kill(self) -> None:
         """Kill whatever runs in the cell; no-op once the program is dead."""
@@ -193,7 +203,8 @@ class Cell:
             self.kill()
         if not self.warm.done():
             said = data[1:].decode(errors="replace") if data[:1] == protocol.FAILED else ""
-            self.warm.set_exception(JailFailed(f"the cell could not wall itself in: {said or 'it hung up'}"))
+            said = said or ("its command ended before it ran its prelude" if self.ahead else "it hung up")
+            self.warm.set_exception(JailFailed(f"the cell could not wall itself in: {said}"))
         elif data and not self._done.done():
             self._done.set_exception(JailFailed("the cell said what is not in the protocol"))
 
@@ -205,6 +216,10 @@ class Cell:
         if self._exit is None:
             self._timed_out = True
             self.kill()
+
+    def _grow_up(self) -> None:
+        if self._exit is None and self._group is not None:  # else the group may be another cell's by now
+            self._group.grow_up()
 
     def _overflow(self) -> None:
         self._overflowed = True
@@ -244,7 +259,11 @@ class Cell:
 
     def _send(self, spec: RunSpec, *, step: str, live: bool) -> None:
         self._folders_due = bool(spec.outputs) + bool(spec.figures or spec.display)
-        frame = _frame(spec, self._turn, step=step, memory_limited=self._group is not None, live=live)
+        data_bytes = None if self._group is not None else 2 * spec.limits.memory_bytes + _RESERVED_BYTES
+        if self.ahead:
+            frame = errand(spec, self.jail.environment, data_bytes=data_bytes)
+        else:
+            frame = _frame(spec, self._turn, step=step, data_bytes=data_bytes, live=live)
         try:
             sent = self._channel.send(frame)
         except BlockingIOError:
@@ -335,7 +354,7 @@ def _read(folders: list[int], spec: RunSpec) -> Brought:
             os.close(fd)
 
 
-def _frame(spec: RunSpec, turn: Turn | None, *, step: str, memory_limited: bool, live: bool) -> bytes:
+def _frame(spec: RunSpec, turn: Turn | None, *, step: str, data_bytes: int | None, live: bool) -> bytes:
     limits = spec.limits
     rlimits = {} if limits.cpu_s is None else {"CPU": math.ceil(limits.cpu_s)}
     header = {
@@ -353,7 +372,7 @@ def _frame(spec: RunSpec, turn: Turn | None, *, step: str, memory_limited: bool,
         "display": limits.display_count if spec.display else 0,
         "bytecode": turn.mode if turn else "",
         "rlimits": rlimits,
-        "data_bytes": None if memory_limited else 2 * limits.memory_bytes + _RESERVED_BYTES,
+        "data_bytes": data_bytes,
     }
     bytecode = [turn.data] if turn and turn.mode == protocol.HAVE else []
     return protocol.pack_job(header, [spec.code.encode(), *spec.files.values(), *bytecode])

@@ -1,4 +1,4 @@
-"""Memory and process limits per cell by cgroups, version 1 or 2: limits in, usage and OOM kills out.
+"""Memory, processes and processor shares of cells by cgroups, version 1 or 2: limits in, usage and OOM kills out.
 
 One group per slot, made once and reused by the cells that follow each other in the slot.
 """
@@ -15,6 +15,8 @@ from sandbox.host.delegation import hand_down, place_for_cells
 
 _ROOT = Path("/sys/fs/cgroup")
 _NO_LIMIT_BYTES = 1 << 60
+_LEFT_BYTES = 2 << 20
+"""A group without processes may be charged with so much; it is what the kernel has not come round to."""
 _SOCKETS_BYTES = 16 << 20
 """Version 1 counts what TCP and UDP sockets hold apart from all other memory, and only if it is given a bound."""
 
@@ -33,39 +35,65 @@ class Files:
     """Names of the control files, by version."""
 
     limit: str
+    usage: str
     peak: str
     events: str
     """File with a line `oom_kill N`."""
+    join: str
+    """Where a cell writes `0`. `tasks` moves one thread, which waits for nobody; a move by `cgroup.procs` keeps every
+    fork and exit of the machine waiting, and itself waits for those that have begun (ADR 0026)."""
+    share: str
+    young: bytes
+    """Share of processors of a whole cell, whatever it starts, until it has run for a while (ADR 0026)."""
+    grown: bytes
+    """From then on."""
 
 
-V1 = Files(limit="memory.limit_in_bytes", peak="memory.max_usage_in_bytes", events="memory.oom_control")
-V2 = Files(limit="memory.max", peak="memory.peak", events="memory.events")
-
-
-_CPU_WEIGHT = 64
-"""Of a whole cell, as of one process of niceness 2; a process of the service has 100."""
+V1 = Files(
+    limit="memory.limit_in_bytes",
+    usage="memory.usage_in_bytes",
+    peak="memory.max_usage_in_bytes",
+    events="memory.oom_control",
+    join="tasks",
+    share="cpu.shares",  # one process of niceness 0 has 1024
+    young=b"256",
+    grown=b"32",
+)
+V2 = Files(
+    limit="memory.max",
+    usage="memory.current",
+    peak="memory.peak",
+    events="memory.events",
+    join="cgroup.procs",
+    share="cpu.weight",  # one process of niceness 0 has 100
+    young=b"25",
+    grown=b"3",
+)
 
 
 class CellGroup:
     """The cgroup (version 1: one per controller) of one slot."""
 
-    def __init__(self, files: Files, memory: Path, pids: Path) -> None:
-        self._folders = {memory, pids}
+    def __init__(self, files: Files, memory: Path, pids: Path, cpu: Path | None = None) -> None:
+        self._folders = {memory, pids, *((cpu,) if cpu else ())}
         for folder in self._folders:
-            folder.mkdir()
+            folder.mkdir(exist_ok=True)  # made before, if what follows failed then
         self._pids_max = pids / "pids.max"
         self._processes = 0
         with contextlib.suppress(OSError):  # version 2 counts it as memory, and has no such file
             (memory / "memory.kmem.tcp.limit_in_bytes").write_text(str(_SOCKETS_BYTES))
         if files is V2:
             (memory / "memory.oom.group").write_text("1")
-            with contextlib.suppress(OSError):  # the controller was not to be had
-                (memory / "cpu.weight").write_text(str(_CPU_WEIGHT))
         _forbid_swap(memory)
-        self.procs = tuple(os.open(folder / "cgroup.procs", os.O_WRONLY) for folder in sorted(self._folders))
+        self.procs = tuple(os.open(folder / files.join, os.O_WRONLY) for folder in sorted(self._folders))
         self._limit = os.open(memory / files.limit, os.O_WRONLY)
+        self._usage = os.open(memory / files.usage, os.O_RDONLY)
         self._peak = _resettable(memory / files.peak)
         self._events = os.open(memory / files.events, os.O_RDONLY)
+        self._files, self._share = files, _share_of(cpu or memory, files)
+        self._is_young = False
+        fds = (*self.procs, self._limit, self._usage, self._peak, self._events, self._share)
+        self._open = [fd for fd in fds if fd is not None]
         self._before = 0
 
     def limit_processes(self, processes: int) -> None:
@@ -75,10 +103,18 @@ class CellGroup:
             self._processes = processes
 
     def join(self) -> tuple[int, ...]:
-        """Start counting for a new cell; the `cgroup.procs` descriptors by which it joins."""
+        """Start counting for a new cell; the descriptors by which it joins."""
         self._before = self._oom_kills()
         self._write_limit(_NO_LIMIT_BYTES)  # the last job's may be too small for a cell to get warm in
+        if not self._is_young:
+            self._write_share(self._files.young)
+            self._is_young = True
         return self.procs
+
+    def grow_up(self) -> None:
+        """Have the cell that is in the group now step back behind younger ones; the next one is young again."""
+        self._write_share(self._files.grown)
+        self._is_young = False
 
     def limit_memory(self, limit_bytes: int) -> bool:
         """Set the bound of the cell that is in the group now; False if it uses more than that already."""
@@ -97,17 +133,28 @@ class CellGroup:
         peak = None if self._peak is None else int(os.pread(self._peak, 32, 0))
         return GroupUsage(peak_bytes=peak, oom_kills=self._oom_kills() - self._before)
 
-    def close(self) -> None:
-        """Remove the group; its processes must be dead."""
-        for fd in (*self.procs, self._limit, self._peak, self._events):
-            if fd is not None:
-                os.close(fd)
-        for folder in self._folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+    @property
+    def is_spent(self) -> bool:
+        """Whether it stays charged with what cells that are gone have left, and is not for others.
+
+        That are pages of files that a cell was the first to read. The kernel takes them back when there is need, but
+        not if somebody keeps hold of them: then the next program would be over its limit before it began.
+        """
+        return int(os.pread(self._usage, 32, 0)) > _LEFT_BYTES
+
+    def remove(self) -> bool:
+        """Use it no more; whether it is gone already. Its last process may go a little after its parent has heard."""
+        while self._open:
+            os.close(self._open.pop())
+        self._folders = {folder for folder in self._folders if not _removed(folder)}
+        return not self._folders
 
     def _write_limit(self, limit_bytes: int) -> None:
         os.write(self._limit, str(limit_bytes).encode())
+
+    def _write_share(self, share: bytes) -> None:
+        if self._share is not None:
+            os.write(self._share, share)
 
     def _oom_kills(self) -> int:
         for line in os.pread(self._events, 4096, 0).splitlines():
@@ -117,11 +164,29 @@ class CellGroup:
         return 0
 
 
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _forbid_swap(memory: Path) -> None:
     """Without, a program over its limit would fill the machine's swap and be slow instead of over."""
     for name in ("memory.swap.max", "memory.swappiness"):  # version 2, version 1
         with contextlib.suppress(OSError):  # the other version's, or a kernel without swap
             (memory / name).write_text("0")
+
+
+def _share_of(folder: Path, files: Files) -> int | None:
+    """Descriptor of the file of processor shares; None if the controller was not to be had."""
+    try:
+        return os.open(folder / files.share, os.O_WRONLY)
+    except OSError:
+        return None
 
 
 def _resettable(peak: Path) -> int | None:
@@ -144,15 +209,22 @@ class Hierarchy:
     files: Files
     memory: Path
     pids: Path
+    cpu: Path | None = None
+    """Version 1, where it can be had: processors are shared out by cell, not by process."""
 
     @property
     def version(self) -> int:
         """1 or 2."""
         return 1 if self.files is V1 else 2
 
+    @property
+    def folders(self) -> set[Path]:
+        """Where a slot has a group each."""
+        return {self.memory, self.pids, *((self.cpu,) if self.cpu else ())}
+
     def group(self, name: str) -> CellGroup:
         """Make the group of a slot. Raises OSError."""
-        return CellGroup(self.files, self.memory / name, self.pids / name)
+        return CellGroup(self.files, self.memory / name, self.pids / name, self.cpu / name if self.cpu else None)
 
     def prepare(self) -> None:
         """Make it usable, before the first group. Raises OSError."""
@@ -161,8 +233,8 @@ class Hierarchy:
         self.sweep()
 
     def sweep(self) -> None:
-        """Remove the groups `evalpool-<pid>-<sandbox>-<slot>` that killed processes left."""
-        for folder in {*self.memory.glob("evalpool-*"), *self.pids.glob("evalpool-*")}:
+        """Remove the groups `evalpool-<pid>-<sandbox>-<serial>` that killed processes left."""
+        for folder in {each for parent in self.folders for each in parent.glob("evalpool-*")}:
             pid = folder.name.split("-")[1]
             if not Path("/proc", pid).exists():
                 with contextlib.suppress(OSError):  # somebody in it is still dying, or it went meanwhile
@@ -177,7 +249,8 @@ def find_hierarchy() -> Hierarchy | None:
         for controller in controllers.split(",") or [""]:
             own[controller] = path.lstrip("/")
     if "memory" in own and "pids" in own:
-        found = Hierarchy(files=V1, memory=_ROOT / "memory" / own["memory"], pids=_ROOT / "pids" / own["pids"])
+        memory, pids, cpu = (_ROOT / name / own.get(name, "") for name in ("memory", "pids", "cpu"))
+        found = Hierarchy(files=V1, memory=memory, pids=pids, cpu=cpu if os.access(cpu, os.W_OK) else None)
     else:
         folder = place_for_cells(_ROOT, own.get("", ""))
         if folder is None:

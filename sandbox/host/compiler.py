@@ -93,4 +93,4 @@ def _step_of(spec: RunSpec, binary: str) -> RunSpec:
         files_bytes=_BINARY_BYTES,
         files_count=1,
     )
-    return RunSpec(code=spec.code, files=spec.files, outputs=(binary,), limits=limits)
+    return RunSpec(code=spec.code, files=spec.files, outputs=(binary,), patient=spec.patient, limits=limits)

@@ -28,6 +28,7 @@ class Feed:
             asyncio.get_running_loop().remove_writer(self._fd)
             os.close(self._fd)
             self._fd = -1
+        self._rest = memoryview(b"")
 
     def _write(self) -> None:
         try:
@@ -38,5 +39,4 @@ class Feed:
             return
         except ConnectionError:  # the program is gone or closed its stdin: its right
             pass
-        self._rest = memoryview(b"")
         self.close()

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import socket
 import sys
 from pathlib import Path
@@ -16,12 +15,14 @@ import sandbox
 from sandbox.environment import Kind
 from sandbox.errors import JailFailed, SandboxUnavailable
 from sandbox.guest import protocol
+from sandbox.host.aside import aside, remove
 from sandbox.host.identity import can_stage, require_reachable, uid_range
 from sandbox.host.imagefs import ORIGIN
 from sandbox.host.notices import Event, Notice, ProtocolError, boot_failure, notice
 from sandbox.host.nsjail import CONTROL_FD, nsjail_argv
 from sandbox.host.programs import PACKAGES, require, steps, variables
 from sandbox.host.rootfs import IMAGE, build_rootfs, staging
+from sandbox.preludes import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +53,10 @@ class Resident(Protocol):
 class Jail:
     """A running jail. `lost` is set when it died or was closed."""
 
-    def __init__(self, process: asyncio.subprocess.Process, control: socket.socket, folder: Path) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, control: socket.socket, folder: Path, environment: Environment
+    ) -> None:
+        self.environment = environment
         self._process = process
         self._control = control
         self._folder = folder
@@ -68,20 +72,25 @@ class Jail:
     ) -> Jail:
         """Build the jail under `folder` (removed with the jail) and wait until its zygote can fork.
 
-        Raises SandboxUnavailable with the reason, JailFailed if it died without one.
+        Raises SandboxUnavailable with the reason, JailFailed if it died without one or could not be made just now.
         """
         place = place_of(environment)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            folder.mkdir(parents=True)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as fault:
+            raise JailFailed(f"no jail can be made: {fault}") from fault
         ours.setblocking(False)
-        folder.mkdir(parents=True)
         try:
             with theirs:
                 process = await _spawn(folder, environment, theirs, walls)
-        except BaseException:
+        except BaseException as fault:
             ours.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            await remove(folder)
+            if isinstance(fault, OSError):  # a full disk, no process to be had
+                raise JailFailed(f"no jail can be made: {fault}") from fault
             raise
-        jail = cls(process, ours, folder)
+        jail = cls(process, ours, folder, environment)
         try:
             why = await jail.boot(tier, place, walls, timeout_s)
             words = "" if why is None else await jail._last_words()
@@ -101,8 +110,8 @@ class Jail:
         try:
             await loop.sock_sendall(self._control, json.dumps(order).encode())
             why = boot_failure(await asyncio.wait_for(loop.sock_recv(self._control, protocol.PACKET_BYTES), timeout_s))
-        except TimeoutError as error:
-            return repr(error)
+        except TimeoutError:
+            return f"it was not ready within {timeout_s:g} s"
         except OSError:
             return ""
         except ProtocolError as error:
@@ -121,25 +130,22 @@ class Jail:
         """Cells of this jail that are not gone."""
         return len(self._residents)
 
-    def fork(
-        self, cell_id: int, resident: Resident, *, slot: int, trace: bool, rehearse: bool, fds: Sequence[int]
-    ) -> None:
-        """Order a cell. Raises OSError if the zygote does not listen."""
-        message = {"op": "fork", "cell": cell_id, "slot": slot, "trace": trace, "rehearse": rehearse}
-        socket.send_fds(self._control, [json.dumps(message).encode()], fds)
+    def fork(self, cell_id: int, resident: Resident, *, slot: int, how: int, fds: Sequence[int]) -> None:
+        """Order a cell; `how` and `fds` are those of `guest.cell.Seat`. Raises OSError if nobody listens."""
+        socket.send_fds(self._control, [protocol.pack_order(protocol.FORK, cell_id, slot=slot, how=how)], fds)
         self._residents[cell_id] = resident
         self.forked += 1
 
     def kill(self, cell_id: int) -> None:
         """End a cell and all its processes; its `on_exit` and `on_gone` follow."""
         try:
-            self._control.send(json.dumps({"op": "kill", "cell": cell_id}).encode())
+            self._control.send(protocol.pack_order(protocol.KILL, cell_id))
         except OSError:  # a zygote that does not take orders is not to be trusted with what it runs
             self.lose()
 
     def watch(self, cell_id: int, memory_bytes: int) -> None:
         """Have a cell's memory watched where no cgroup does it. Raises OSError."""
-        self._control.send(json.dumps({"op": "watch", "cell": cell_id, "bytes": memory_bytes}).encode())
+        self._control.send(protocol.pack_order(protocol.WATCH, cell_id, memory_bytes=memory_bytes))
 
     async def close(self) -> None:
         """Kill everything in the jail and remove its folder."""
@@ -151,7 +157,7 @@ class Jail:
         residents, self._residents = self._residents, {}
         for resident in residents.values():
             resident.gone()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        await remove(self._folder)
 
     def _readable(self) -> None:
         # Some packets per call; the loop comes back for the rest.
@@ -220,7 +226,9 @@ def place_of(environment: Environment) -> dict[str, Any]:
     if environment.kind is Kind.PYTHON:
         return place
     root = IMAGE if environment.image else ""
-    return place | {"programs": steps(environment), "variables": variables(environment), "root": root}
+    programs, found = steps(environment), variables(environment)
+    prelude = started(environment, programs["run"][0], found)
+    return place | {"programs": programs, "variables": found, "prelude": prelude, "root": root}
 
 
 def _python(environment: Environment) -> str:
@@ -231,7 +239,7 @@ def _python(environment: Environment) -> str:
 async def _spawn(
     folder: Path, environment: Environment, control: socket.socket, walls: dict[str, Any]
 ) -> asyncio.subprocess.Process:
-    rootfs = build_rootfs(folder / "root", environment)
+    rootfs = await aside(build_rootfs, folder / "root", environment)
     plan, uids = "null", uid_range() if walls["own_uids"] else None
     if uids and can_stage():
         plan, rootfs = staging(rootfs)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
+from enum import Enum
 
 from sandbox.errors import SandboxError
+from sandbox.guest import protocol
 
 _MOST_STATUS = 0xFFFF
 _MOST_CPU_S = 1e9
@@ -19,12 +19,15 @@ class ProtocolError(SandboxError):
     """What a zygote said, or when it said it, is not in the protocol; the message never quotes it."""
 
 
-class Event(StrEnum):
+class Event(Enum):
     """What a zygote tells about a cell."""
 
-    EXIT = "exit"
-    OOM = "oom"
-    GONE = "gone"
+    EXIT = protocol.EXIT
+    OOM = protocol.OOM
+    GONE = protocol.GONE
+
+
+_EVENTS = {event.value: event for event in Event}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,11 @@ def boot_failure(packet: bytes) -> str | None:
     """Why a zygote did not boot, by its first packet; None if it is ready. Raises ProtocolError."""
     if not packet:
         return ""
-    match _object(packet):
+    try:
+        message = json.loads(packet)
+    except (ValueError, RecursionError):
+        raise ProtocolError("a zygote began with what is not JSON") from None
+    match message:
         case {"op": "ready"}:
             return None
         case {"op": "failed", "why": str(why)}:
@@ -62,30 +69,17 @@ def boot_failure(packet: bytes) -> str | None:
 
 def notice(packet: bytes) -> Notice:
     """Read any later packet. Raises ProtocolError."""
-    message = _object(packet)
-    match message:
-        case {"op": "exit" | "oom" | "gone" as op, "cell": int(cell)}:
-            event = Event(op)
-            return Notice(event=event, cell=cell, exit=_exit(message) if event is Event.EXIT else None)
-    raise ProtocolError("a zygote sent an unknown packet")
-
-
-def _object(packet: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(packet)
-    except (ValueError, RecursionError):
-        raise ProtocolError("a zygote sent what is not JSON") from None
-    if not isinstance(message, dict):
-        raise ProtocolError("a zygote sent what is not an object")
-    return message
-
-
-def _exit(message: dict[str, Any]) -> CellExit:
-    match message:
-        case {"status": int(status), "cpu_s": float(cpu_s), "peak_bytes": int(peak_bytes)}:
-            if _ended(status) and 0 <= cpu_s <= _MOST_CPU_S and 0 <= peak_bytes <= _MOST_BYTES:
-                return CellExit(status=status, cpu_s=cpu_s, peak_bytes=peak_bytes)
-    raise ProtocolError("a zygote told an exit that cannot be")
+    told = protocol.unpack_notice(packet)
+    if told is None:
+        raise ProtocolError("a zygote sent what is no notice")
+    op, cell, status, cpu_s, peak_bytes = told
+    if op not in _EVENTS:
+        raise ProtocolError("a zygote told what is no event")
+    if op != protocol.EXIT:
+        return Notice(event=_EVENTS[op], cell=cell, exit=None)
+    if not (_ended(status) and 0 <= cpu_s <= _MOST_CPU_S and peak_bytes <= _MOST_BYTES):
+        raise ProtocolError("a zygote told an exit that cannot be")
+    return Notice(event=Event.EXIT, cell=cell, exit=CellExit(status=status, cpu_s=cpu_s, peak_bytes=peak_bytes))
 
 
 def _ended(status: int) -> bool:

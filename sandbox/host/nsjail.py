@@ -8,7 +8,7 @@ from importlib.metadata import distribution
 from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxUnavailable
-from sandbox.host.rootfs import DEVICES
+from sandbox.guest.place import DEVICES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

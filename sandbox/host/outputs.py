@@ -83,6 +83,7 @@ def _class(text: str) -> str:
     """A character class of a glob as one of a regex; what is none ("[z-a]") stands for itself."""
     inner = text[1:-1]
     characters = re.escape(inner.removeprefix("!")).replace(r"\-", "-")
+    characters = re.sub("(?<=.)--", r"-\\-", characters)  # the same, but `re` warns of what it may mean one day
     try:
         re.compile(f"[{characters}]")
     except re.error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ _BACKOFF_S = (0.0, 0.2, 1.0, 5.0)
 _OPEN_PAUSES_S = (0.0, 0.2, 1.0)
 _TICK_S = 1.0
 _PATIENCE_S = 1.0
+_DOWN_S = 2.0
+"""So long a tier may be without a zygote; a boot takes less."""
+_RUSH_S = 0.05
+"""So long after somebody found no warm cell the next ones are likely to find none either."""
+_SLOT_S = 0.005
+"""Between two looks for a free slot."""
 _STILLBORN = 5
 """So many cells in a row that never got warm: the jail itself must be broken."""
 _ids = itertools.count(1)
@@ -67,11 +74,15 @@ class Pool:
         config: SandboxConfig,
         boot: Callable[[], Awaitable[Jail]],
         review: Callable[[], None] = lambda: None,
+        ahead: int = 0,
     ) -> None:
+        """`ahead`: in so many warm cells the environment's command is started before there is a job; 0: in none."""
         self.name, self.stats = name, PoolStats()
         self._slots, self._config, self._boot, self._review = slots, config, boot, review
-        self._wanted = 1
+        self._wanted, self._ahead = 1, ahead
         self._jail: Jail | None = None
+        self._lost_at: float | None = None
+        """Since when there is no zygote."""
         self._born_at = 0.0
         self._retired: list[Jail] = []
         self._warm: list[Cell] = []
@@ -79,6 +90,7 @@ class Pool:
         self._waiting: deque[asyncio.Future[Cell]] = deque()
         self._patient: deque[asyncio.Future[Cell]] = deque()
         """Those that let others go first."""
+        self._missed_at = -math.inf
         self._stillborn = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._renewing = False
@@ -96,6 +108,7 @@ class Pool:
             except JailFailed as error:
                 log.warning("no zygote", extra={"event": "zygote_failed", "tier": self.name, "why": str(error)})
                 last = error
+                self._ahead = 0  # perhaps the command does not wait for its program: execute it when that is there
                 await asyncio.sleep(pause_s)
         else:
             raise SandboxUnavailable(str(last)) from last
@@ -105,7 +118,7 @@ class Pool:
     async def _first_jail(self) -> Jail:
         """A jail with a warm cell. Raises SandboxUnavailable, JailFailed."""
         jail = self._jail = await self._boot()
-        first = self._start(trace=False)
+        first = self._start()
         try:
             if first is not None:
                 await asyncio.wait_for(asyncio.shield(first.warm), self._config.warm_timeout_s)
@@ -137,6 +150,11 @@ class Pool:
             self._refill()
 
     @property
+    def is_down(self) -> bool:
+        """Whether there has been no zygote for so long that programs had better go elsewhere."""
+        return self._lost_at is not None and time.monotonic() - self._lost_at > _DOWN_S
+
+    @property
     def warm(self) -> int:
         """Cells that wait for a job."""
         return len(self._warm)
@@ -146,26 +164,43 @@ class Pool:
         """Cells on their way to warm."""
         return len(self._starting)
 
-    async def acquire(self, *, trace: bool = False, patient: bool = False) -> tuple[Cell, bool]:
+    async def acquire(self, *, trace: bool = False, patient: bool = False, plain: bool = False) -> tuple[Cell, bool]:
         """Take a cell, and whether it was warm already. Raises JailFailed if none gets warm in time.
 
-        `patient` leaves the last warm cell to who is not, and the next ones too, for a second.
+        `patient` leaves the last warm cell to who is not, and the next ones too, for a second. `plain`: nothing may
+        have been started in it.
         """
-        while len(self._warm) > (self._kept if patient else 0) and not trace:
-            cell = self._warm.pop()  # the newest: its memory is still in the caches
+        plain = plain and self._ahead > 0
+        while not trace and (cell := self._take(patient=patient, plain=plain)) is not None:
             if not cell.jail.lost.is_set():
                 self.stats.warm_hits += 1
                 return cell, True
         if self._closed:
             raise JailFailed("the sandbox is closed")
         self.stats.warm_misses += 1
+        self._missed_at = time.monotonic()
         try:
             async with asyncio.timeout(self._config.warm_timeout_s):
-                if patient and not trace:
+                if trace or plain:
+                    return await self._order_own(trace=trace), False
+                if patient:
                     return await self._order_patiently(), False
-                return await (self._order_traced() if trace else self._order(self._waiting)), False
+                return await self._delivered(self._order(self._waiting)), False
         except TimeoutError as error:
             raise JailFailed("no cell got warm in time") from error
+
+    def _take(self, *, patient: bool, plain: bool) -> Cell | None:
+        """A warm cell, if there is one for such a run; the newest: its memory is still in the caches."""
+        if len(self._warm) <= (self._kept if patient else 0):
+            return None
+        if not self._ahead:
+            return self._warm.pop()
+        newest = [cell for cell in reversed(self._warm) if not (plain and cell.ahead)]
+        if not newest:
+            return None
+        cell = max(newest, key=lambda cell: cell.ahead)
+        self._warm.remove(cell)
+        return cell
 
     @property
     def _kept(self) -> int:
@@ -182,46 +217,71 @@ class Pool:
         waiter = self._order(self._patient)
         hurry = asyncio.get_running_loop().call_later(_PATIENCE_S, self._waiting.append, waiter)
         try:
-            return await waiter
+            return await self._delivered(waiter)
         finally:
             hurry.cancel()
 
-    async def _order_traced(self) -> Cell:
-        cell = self._start(trace=True)
-        if cell is None:
-            raise JailFailed("no slot or zygote for a traced cell")
-        await cell.warm
+    async def _delivered(self, waiter: asyncio.Future[Cell]) -> Cell:
+        """The cell that was ordered; let go of where who waits is cancelled as it comes, or nobody would have it."""
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                waiter.result().discard()
+            raise
+
+    async def _order_own(self, *, trace: bool) -> Cell:
+        """A cell that is made for one run, and of no use to others."""
+        while (cell := self._start(trace=trace, rehearse=False, own=True)) is None:  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(_SLOT_S)
+        try:
+            await cell.warm
+        except BaseException:
+            cell.discard()
+            raise
         return cell
 
     def _refill(self) -> None:
         self._waiting = deque(waiter for waiter in self._waiting if not waiter.done())
         self._patient = deque(waiter for waiter in self._patient if not waiter.done())
         waiting = len({*self._waiting, *self._patient})
+        # A rehearsal makes a run quicker, and costs more than it saves: it is for when nobody waits, nor did just now.
+        rehearse = not waiting and (self._ahead > 0 or time.monotonic() - self._missed_at > _RUSH_S)
         while len(self._warm) + len(self._starting) < self._wanted + waiting:
-            # A rehearsal makes a run quicker, and costs more than it saves: it is for when nobody waits.
-            if self._start(trace=False, rehearse=not waiting) is None:
+            if self._start(rehearse=rehearse) is None:
                 return
 
-    def _start(self, *, trace: bool, rehearse: bool = True) -> Cell | None:
+    def _start(self, *, trace: bool = False, rehearse: bool = True, own: bool = False) -> Cell | None:
         jail = self._jail
         slot = self._slots.take() if jail is not None else None
         if jail is None or slot is None:
             return None
-        cell = Cell(next(_ids), jail, slot, self._slots.group(slot, self._config.cell.processes))
+        try:
+            group = self._slots.group(slot, self._config.cell.processes)
+        except SandboxUnavailable as error:  # of this moment, perhaps: whoever waits for a cell finds out
+            self._slots.give(slot)
+            log.warning(str(error), extra={"event": "no_cgroup", "tier": self.name})
+            return None
+        cell = Cell(next(_ids), jail, slot, group)
         cell.on_gone = self._on_gone
         ordered_at = time.perf_counter()
         try:
-            cell.start(trace=trace, rehearse=rehearse)
+            cell.start(trace=trace, rehearse=rehearse, ahead=rehearse and self._is_behind)
         except OSError:
             self._slots.give(slot)
             jail.lose()
             return None
-        if not trace:
+        if not own:
             self._starting.add(cell)
             timer = asyncio.get_running_loop().call_later(self._config.warm_timeout_s, self._give_up, cell)
             cell.warm.add_done_callback(lambda _: timer.cancel())
             cell.warm.add_done_callback(lambda _: self._on_warm(cell, ordered_at))
         return cell
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the command is to be started in one more cell."""
+        return self._ahead > sum(cell.ahead for cell in (*self._warm, *self._starting))
 
     def _on_warm(self, cell: Cell, ordered_at: float) -> None:
         self._starting.discard(cell)
@@ -264,14 +324,16 @@ class Pool:
     # The jail's life.
 
     def _adopt(self, jail: Jail) -> None:
-        self._jail, self._born_at = jail, time.monotonic()
+        self._jail, self._born_at, self._lost_at = jail, time.monotonic(), None
         jail.on_lost = lambda: self._on_lost(jail)
+        if jail.lost.is_set():  # before it could say so
+            self._on_lost(jail)
 
     def _on_lost(self, jail: Jail) -> None:
         self._warm = [cell for cell in self._warm if cell.jail is not jail]
         self._task(jail.close())
         if jail is self._jail:
-            self._jail = None
+            self._jail, self._lost_at = None, time.monotonic()
             self.stats.zygotes_died += 1
             log.warning("zygote died", extra={"event": "zygote_died", "tier": self.name})
             self._renew()
@@ -296,7 +358,8 @@ class Pool:
                 if old is not None:
                     self._retired.append(old)
                 self._refill()
-                return
+                if self._jail is not None:  # else it died before its first cell
+                    return
         finally:
             self._renewing = False
 
@@ -310,7 +373,8 @@ class Pool:
 
     def _wear(self) -> None:
         jail = self._jail
-        if jail is None:
+        if jail is None:  # that another is booted is not to hang on any one event
+            self._renew()
             return
         old = time.monotonic() - self._born_at > self._config.zygote_age_s
         if (old or jail.forked > self._config.zygote_cells) and not self._renewing:

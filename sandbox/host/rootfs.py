@@ -17,14 +17,16 @@ from pathlib import Path
 import sandbox.guest
 from sandbox.environment import Environment, Kind
 from sandbox.errors import SandboxUnavailable
+from sandbox.guest.place import DEVICES
 from sandbox.host import imagefs
 from sandbox.host.binds import Bind
+from sandbox.host.helper_elf import helper_elf
 from sandbox.host.init_elf import init_elf
 from sandbox.host.programs import PACKAGES
 
+_GUEST = Path(sandbox.guest.__file__).parent
 IMAGE = "/evalpool/image"
 """In the jail: an image whose programs are not Python's. The zygote stays outside, cells make it their root."""
-DEVICES = ("null", "zero", "full", "random", "urandom")
 _ETC = (
     "ld.so.cache",
     "ld.so.conf",
@@ -100,6 +102,9 @@ def _contents(path: Path, environment: Environment) -> tuple[Bind, ...]:
         binds = imagefs.furnish(path, environment.image, environment.workdir)
     else:
         binds = _beside(path, environment)
+    if environment.warm:
+        shutil.copytree(_GUEST / "preludes", path / "evalpool/preludes")
+        _executable(path / "evalpool/preludes/helper", helper_elf())
     for name, text in _ETC_TEXTS.items():
         (path / "etc" / name).unlink(missing_ok=True)
         (path / "etc" / name).write_text(text)
@@ -121,11 +126,14 @@ def _mount_point(point: Path, source: Path) -> None:
 
 
 def _copy_guest(target: Path) -> None:
-    init = target / "bin/init"
-    init.write_bytes(init_elf())
-    init.chmod(0o755)
-    for source in Path(sandbox.guest.__file__).parent.glob("*.py"):
+    _executable(target / "bin/init", init_elf())
+    for source in _GUEST.glob("*.py"):
         shutil.copyfile(source, target / "sandbox/guest" / source.name)
+
+
+def _executable(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o755)
 
 
 def _host(path: Path, environment: Environment) -> tuple[Bind, ...]:

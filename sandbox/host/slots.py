@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from sandbox.errors import SandboxUnavailable
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from sandbox.host.cgroup import CellGroup, Hierarchy
 
 log = logging.getLogger(__name__)
+_PATIENCE_S, _PAUSE_S = 3.0, 0.005
 
 
 class Slots:
@@ -22,6 +25,9 @@ class Slots:
         self._next = 0
         self._free: list[int] = []
         self._groups: dict[int, CellGroup] = {}
+        self._spent: list[CellGroup] = []
+        """Groups that other cells' leavings are charged to, and that are not gone yet."""
+        self._serial = itertools.count()
         self._hierarchy, self._name = hierarchy, name
 
     def grow(self, by: int) -> None:
@@ -49,15 +55,23 @@ class Slots:
         if self._hierarchy is None:
             return None
         try:
+            if slot in self._groups and self._groups[slot].is_spent:
+                self._spent.append(self._groups.pop(slot))
+                self._spent = [group for group in self._spent if not group.remove()]
             if slot not in self._groups:
-                self._groups[slot] = self._hierarchy.group(f"{self._name}-{slot}")
+                self._groups[slot] = self._hierarchy.group(f"{self._name}-{next(self._serial)}")
             self._groups[slot].limit_processes(processes)
         except OSError as error:
             raise SandboxUnavailable(f"cannot make a cgroup: {error}") from error
         return self._groups[slot]
 
     def close(self) -> None:
-        """Remove the cgroups; every cell must be dead."""
-        for group in self._groups.values():
-            group.close()
+        """Remove the cgroups; every cell must be dead. Waits, for a while, until the kernel has let go of them.
+
+        Who dies on a machine that is full, with the small share of a program, takes its time.
+        """
+        left, until = [*self._groups.values(), *self._spent], time.monotonic() + _PATIENCE_S
+        while (left := [group for group in left if not group.remove()]) and time.monotonic() < until:
+            time.sleep(_PAUSE_S)
         self._groups.clear()
+        self._spent.clear()

@@ -1,6 +1,6 @@
 """The story of autoscaling, short: a real Prometheus, the ScaledObject's queries, the HPA's algorithm, real workers.
 
-Time passes 40 times as fast for the autoscaler: its windows, periods and ranges are divided by it.
+Time passes 60 times as fast for the autoscaler: its windows, periods and ranges are divided by it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from benchmarks.load import Program
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(120)]
 PHASES = [
-    Phase(name="quiet", start=5, end=5, duration_s=1.5),
-    Phase(name="peak", start=24, end=24, duration_s=5),
-    Phase(name="quiet again", start=5, end=5, duration_s=8),
+    Phase(name="quiet", start=5, end=5, duration_s=1),
+    Phase(name="peak", start=24, end=24, duration_s=4.5),
+    Phase(name="quiet again", start=5, end=5, duration_s=5.5),
 ]
 
 
@@ -28,10 +28,11 @@ async def test_workers_follow_the_load_up_and_down_and_lose_nothing() -> None:
     setup = Setup(
         scaling=manifest.read(MANIFEST).at_most(4),
         phases=lambda _: PHASES,
-        factor=40,
+        factor=60,
         program=Program(code="import time\ntime.sleep(0.12)\nprint('awake')", stdout="awake\n"),
         slots=2,
-        kill_at_s=5,
+        kill_at_s=4,
+        warm_up_s=0.2,
         linger_s=40,
     )
 

@@ -36,7 +36,7 @@ def program(number: int) -> dict[str, Any]:
     candidate = CANDIDATES[kind_of(number)].format(n=number)
     check = f"assert candidate(range({number}, {number + 9})) == (sorted(range({number}, {number + 9}))[-{number} % 9])"
     code = f"def candidate(numbers):\n    {candidate}\n\n{check} + {number}\nprint('passed', {number})\n"
-    return {"code": code, "memory_bytes": 64 << 20} | ({"timeout_s": 1} if kind_of(number) == "timeout" else {})
+    return {"code": code, "memory_bytes": 64 << 20} | ({"timeout_s": 0.3} if kind_of(number) == "timeout" else {})
 
 
 async def test_each_of_200_programs_gets_its_own_verdict(cluster: Cluster) -> None:

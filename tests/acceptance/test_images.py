@@ -16,7 +16,9 @@ import images
 import pytest
 import pytest_asyncio
 from cluster import Cluster
+from commands import Command, said
 from registry import Registry
+from roots import small_root
 
 from evalctl.settings import Settings
 
@@ -66,29 +68,6 @@ async def cluster() -> AsyncIterator[Cluster]:
         yield opened
 
 
-class Command:
-    """`evalctl` on the state folder of a cluster, or on one of its own."""
-
-    def __init__(self, registry: Registry, state: Path, **variables: str) -> None:
-        self.state = state
-        self._variables = {
-            **os.environ,
-            "PATH": f"{registry.path}:{os.environ['PATH']}",
-            "HOME": str(registry.home),
-            "EVAL_STATE_DIR": str(state),
-            "EVAL_PORT": "1",
-            **variables,
-        }
-
-    def __call__(self, *words: object, before: tuple[str, ...] = (), **variables: str) -> subprocess.CompletedProcess:
-        command = [*before, sys.executable, "-m", "evalctl", *map(str, words)]
-        environ = self._variables | variables
-        return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, cwd=ROOT, timeout=100)
-
-    async def aside(self, *words: object) -> subprocess.CompletedProcess:
-        return await asyncio.to_thread(self, *words)
-
-
 @pytest.fixture
 def evalctl(registry: Registry, cluster: Cluster) -> Command:
     return Command(registry, cluster.state, EVAL_PORT=str(cluster.api.port), EVAL_TOKEN_AUTH=cluster.token)
@@ -98,10 +77,6 @@ def evalctl(registry: Registry, cluster: Cluster) -> Command:
 def alone(registry: Registry, tmp_path: Path) -> Command:
     """With a state folder of its own, and no server."""
     return Command(registry, tmp_path / "state")
-
-
-def said(done: subprocess.CompletedProcess) -> str:
-    return done.stdout + done.stderr
 
 
 async def test_an_image_is_pulled_and_served_by_running_workers(
@@ -139,6 +114,7 @@ async def test_a_switch_under_load_loses_no_job(registry: Registry, cluster: Clu
         answers = []
         while not stop.is_set():
             answers.append(await cluster.eval(code, environment=environment))
+            await asyncio.sleep(0.05)  # all that they can take, the command would not have
         return answers
 
     running = [asyncio.create_task(load("moving", IMPORTS)), asyncio.create_task(load("default", "print(1)"))]
@@ -195,6 +171,21 @@ async def test_what_is_in_use_stays_and_there_is_a_way_back(
         await asyncio.sleep(0.1)
     assert answer is not None
     assert (answer.verdict, answer.stdout) == ("ok", "False\n")
+
+
+async def test_an_image_is_removed_when_the_last_program_in_it_has_ended(
+    cluster: Cluster, evalctl: Command, tmp_path: Path
+) -> None:
+    added = await evalctl.aside("image", "--from-dir", small_root(tmp_path / "root", "bash", "sleep"), "--name", "goes")
+    assert added.returncode == 0, said(added)
+    running = asyncio.create_task(cluster.eval("sleep 3; sleep 0 && echo found", environment="goes"))
+    await asyncio.sleep(0.5)
+    removed = await evalctl.aside("image", "rm", "goes", "--force")
+    ended, late = await running, await cluster.eval("echo", environment="goes")
+
+    assert (removed.returncode, "removed" in removed.stdout) == (0, True), said(removed)
+    assert (ended.verdict, ended.stdout) == ("ok", "found\n")
+    assert (late.code, late.verdict) == (422, "unknown-environment")
 
 
 async def test_the_lines_of_the_documentation_work(evalctl: Command) -> None:
@@ -257,7 +248,7 @@ def test_an_image_that_cannot_serve_is_refused_by_name(
 
     assert (done.returncode, words in done.stderr) == (1, True), said(done)
     assert not (alone.state / "environments.toml").exists()
-    assert [path.name for path in (alone.state / "images").iterdir()] == [".lock"]
+    assert [path.name for path in (alone.state / "images").iterdir()] == []
     assert not list(tmp_path.glob("**/escaped"))
 
 
@@ -332,7 +323,7 @@ def test_an_image_is_listed_verified_and_removed(alone: Command) -> None:
     assert (fine.returncode, "programs run in python:3" in fine.stdout) == (0, True), said(fine)
     assert (broken.returncode, "is not what was unpacked any more" in broken.stderr) == (1, True)
     assert removed.returncode == 0, said(removed)
-    assert [path.name for path in (alone.state / "images").iterdir()] == [".lock"]
+    assert [path.name for path in (alone.state / "images").iterdir()] == []
 
 
 @pytest.mark.skipif(not is_root, reason="this is the ordinary user")

@@ -136,6 +136,20 @@ async def test_workers_follow_under_load_and_lose_no_job(packages: Packages) -> 
         assert cluster.worker.metric("evalpool_redeliveries_total") == 0
 
 
+def test_a_command_that_is_killed_changes_nothing_and_the_next_one_cleans_up(packages: Packages) -> None:
+    before, command = packages.in_use(), [sys.executable, "-m", "evalctl", "packages", "add", "plain==1.0"]
+    environ = os.environ | {"EVAL_STATE_DIR": str(packages.state)}
+    with subprocess.Popen([*command, "--no-index"], env=environ, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "installing" in process.stderr.readline()
+        process.kill()
+    left = list(packages.state.rglob(".partial-*"))
+    packages.listed()
+
+    assert (len(left), packages.in_use()) == (1, before)
+    assert not list(packages.state.rglob(".partial-*"))
+
+
 def test_an_environment_of_the_operators_own_is_left_alone(packages: Packages) -> None:
     done = packages.run("list", EVAL_ENVIRONMENT_ROOT=str(packages.base))
 

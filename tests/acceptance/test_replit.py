@@ -32,7 +32,7 @@ CALLS = """
 import json, sys, replit_code_exec
 json.dump([replit_code_exec.code_exec(**call) for call in json.load(sys.stdin)], sys.stdout)
 """
-INSTALL = ("-m", "pip", "install", "--quiet", "--no-cache-dir", "--no-deps", "--only-binary=:all:", "--require-hashes")
+INSTALL = ("install", "--quiet", "--no-cache-dir", "--no-deps", "--only-binary=:all:", "--require-hashes")
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +42,9 @@ def client_python() -> Path:
     venv = Settings.from_env().state_dir / "cache" / f"replit-{digest}"
     if not (venv / ".complete").exists():
         shutil.rmtree(venv, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin" / "python", *INSTALL, "-r", LOCK], check=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+        python = venv / "bin" / "python"
+        subprocess.run([sys.executable, "-m", "pip", "--python", python, *INSTALL, "-r", LOCK], check=True)
         (venv / ".complete").touch()
     return venv / "bin" / "python"
 

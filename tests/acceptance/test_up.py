@@ -11,11 +11,13 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cluster import free_port
 from processes import descendants, eventually, runs
 
 from evalctl import bootstrap
@@ -55,12 +57,6 @@ def variables(state: Path, **more: str) -> dict[str, str]:
     return ours | own | more
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def evalctl(state: Path, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "evalctl", *words]
     env = variables(state, **more)
@@ -79,9 +75,23 @@ def printed_until_ready(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    with starter(tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One for tests that leave it as they found it."""
+    with starter(tmp_path_factory.mktemp("up")) as opened:
+        yield opened()
+
+
+@contextmanager
+def starter(folder: Path) -> Iterator[Callable[..., Up]]:
+    """Starts one at a time, and ends what still runs."""
     started: list[Up] = []
 
-    def start_one(*words: str, state: Path = tmp_path / "state") -> Up:
+    def start_one(*words: str, state: Path = folder / "state") -> Up:
         port = free_port()
         command = [sys.executable, "-m", "evalctl", "up", "--port", str(port), *words]
         process = subprocess.Popen(
@@ -101,8 +111,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         up.process.stdout.close()
 
 
-def test_the_printed_line_works_when_pasted_and_the_check_is_timed(start: Callable[..., Up]) -> None:
-    up = start()
+def test_the_printed_line_works_when_pasted_and_the_check_is_timed(up: Up) -> None:
     line = next(line.strip() for line in up.printed.splitlines() if line.strip().startswith("curl "))
     answer = subprocess.run(["/bin/sh", "-c", line], capture_output=True, text=True, check=True, timeout=60)
 
@@ -112,8 +121,7 @@ def test_the_printed_line_works_when_pasted_and_the_check_is_timed(start: Callab
     assert "redis: " in up.printed
 
 
-def test_run_finds_the_server_and_its_token_and_exits_as_the_program(start: Callable[..., Up]) -> None:
-    up = start()
+def test_run_finds_the_server_and_its_token_and_exits_as_the_program(up: Up) -> None:
     program = "import sys; print(sys.argv[1]); print('err', file=sys.stderr); sys.exit(7)"
     done = evalctl(up.state, "run", "-c", program, "arg", EVAL_PORT=str(up.port))
 
@@ -121,8 +129,7 @@ def test_run_finds_the_server_and_its_token_and_exits_as_the_program(start: Call
     assert (up.state / "token").stat().st_mode & 0o077 == 0
 
 
-def test_run_writes_what_the_program_prints_while_it_runs(start: Callable[..., Up]) -> None:
-    up = start()
+def test_run_writes_what_the_program_prints_while_it_runs(up: Up) -> None:
     program = "import time; print('first'); time.sleep(0.3); print('last', end='')"
     command = [sys.executable, "-m", "evalctl", "run", "-c", program]
     env = variables(up.state, EVAL_PORT=str(up.port))
@@ -134,6 +141,22 @@ def test_run_writes_what_the_program_prints_while_it_runs(start: Callable[..., U
         assert time.monotonic() - first_at > 0.2
 
     assert running.returncode == 0
+
+
+def test_a_second_start_is_one_clear_sentence(up: Up) -> None:
+    done = evalctl(up.state, "up", "--port", str(free_port()))
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"evalctl: Evalpool already runs on [^\n]+\n", done.stderr)
+
+
+def test_a_killed_worker_is_replaced_and_evals_are_served_again(up: Up) -> None:
+    worker = next(pid for pid in up.family() if command_of(pid).endswith("-m worker"))
+    os.kill(worker, signal.SIGKILL)
+    done = evalctl(up.state, "run", "-c", "print('again')", EVAL_PORT=str(up.port))
+
+    assert (done.returncode, done.stdout) == (0, "again\n")
+    assert not runs(worker)
 
 
 def test_ctrl_c_stops_everything_and_leaves_nothing_behind(start: Callable[..., Up], tmp_path: Path) -> None:
@@ -161,30 +184,19 @@ def test_kill_9_leaves_no_process_and_the_next_start_works_at_once(start: Callab
     assert second.stop() == 0
 
 
-def test_a_killed_worker_is_replaced_and_evals_are_served_again(start: Callable[..., Up]) -> None:
-    up = start()
-    worker = next(pid for pid in up.family() if command_of(pid).endswith("-m worker"))
-    os.kill(worker, signal.SIGKILL)
-    done = evalctl(up.state, "run", "-c", "print('again')", EVAL_PORT=str(up.port))
-
-    assert (done.returncode, done.stdout) == (0, "again\n")
-    assert not runs(worker)
-
-
-def test_a_second_start_is_one_clear_sentence(start: Callable[..., Up]) -> None:
-    up = start()
-    done = evalctl(up.state, "up", "--port", str(free_port()))
-
-    assert (done.returncode, done.stdout) == (1, "")
-    assert re.fullmatch(r"evalctl: Evalpool already runs on [^\n]+\n", done.stderr)
-
-
 def test_a_taken_port_is_one_clear_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = evalctl(tmp_path / "state", "up", "--port", str(other.getsockname()[1]))
 
     assert (done.returncode, done.stdout) == (1, "")
     assert re.fullmatch(r"evalctl: cannot listen on [^\n]+\n", done.stderr)
+
+
+def test_a_redis_url_that_is_none_is_one_clear_sentence(tmp_path: Path) -> None:
+    done = evalctl(tmp_path / "state", "up", "--port", str(free_port()), EVAL_REDIS_URL="localhost:6379")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.fullmatch(r"evalctl: EVAL_REDIS_URL must start with [^\n]+\n", done.stderr)
 
 
 def test_a_worker_that_can_never_boot_ends_the_start_with_its_reason(tmp_path: Path) -> None:

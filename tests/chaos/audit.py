@@ -1,12 +1,12 @@
 """What became of every job, by the server's own journal: its append-only file, every change in order.
 
-Clients see one side of an accident only. The journal tells for each job how often it was queued, and how many
-results were recorded of it: one, or it was lost or done twice.
+Clients see one side of an accident only. The journal tells of each job that was queued what results were recorded of
+it: one, or it was lost or done twice. That it was given up is a result too.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-    from jobs.model import Job
+    from jobs.model import Job, JobResult, Reason
 
 _ROOT = Keys().job("").removesuffix("job:")
 _LANE, _JOB, _INBOX = (f"{_ROOT}{kind}:".encode() for kind in ("lane", "job", "inbox"))
@@ -37,18 +37,24 @@ class Audit:
 
     jobs: dict[str, Job] = field(default_factory=dict)
     """Every job that was ever queued."""
-    results: Counter[str] = field(default_factory=Counter)
+    results: dict[str, list[JobResult]] = field(default_factory=lambda: defaultdict(list))
     """Replies to who waits, for asynchronous jobs stored results."""
-    given_up: set[str] = field(default_factory=set)
+    dead: set[str] = field(default_factory=set)
     """Dead-lettered."""
 
     @property
     def lost(self) -> list[str]:
-        return [job_id for job_id in self.jobs if self.results[job_id] == 0]
+        return [job_id for job_id in self.jobs if not self.results[job_id]]
 
     @property
     def twice(self) -> list[str]:
-        return [job_id for job_id in self.jobs if self.results[job_id] > 1]
+        return [job_id for job_id in self.jobs if len(self.results[job_id]) > 1]
+
+    @property
+    def given_up(self) -> dict[str, Reason]:
+        """Why of each job that ended without a verdict."""
+        ends = ((job_id, result.reason) for job_id, results in self.results.items() for result in results)
+        return {job_id: reason for job_id, reason in ends if reason is not None}
 
 
 class _Added(NamedTuple):
@@ -64,7 +70,7 @@ def audit(data_dir: Path) -> Audit:
         if name == b"XADD":
             _note_added(found, _added(command))
         elif name == b"SET" and command[1].startswith(_JOB) and command[2] not in (SUBMITTED, QUEUED):
-            found.results[command[1].removeprefix(_JOB).decode()] += 1
+            found.results[command[1].removeprefix(_JOB).decode()].append(wire.decode_result(command[2]))
     return found
 
 
@@ -73,11 +79,11 @@ def _note_added(found: Audit, added: _Added) -> None:
         job = wire.decode_job(added.fields[b"job"])
         found.jobs[job.id] = job
     elif added.stream == Keys().dead.encode():
-        found.given_up.add(added.fields[b"id"].decode())
+        found.dead.add(added.fields[b"id"].decode())
     elif added.stream.startswith(_INBOX) and b"result" in added.fields:
-        job_id = added.fields[b"id"].decode()
-        if not found.jobs[job_id].keep_result:  # of the others it only repeats what is stored
-            found.results[job_id] += 1
+        result = wire.decode_result(added.fields[b"result"])
+        if not found.jobs[result.job_id].keep_result:  # of the others it only repeats what is stored
+            found.results[result.job_id].append(result)
 
 
 def _added(command: list[bytes]) -> _Added:

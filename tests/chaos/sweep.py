@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from cluster import cgroups_of
 from processes import descendants, runs
 
-from jobs.keys import Keys
+from jobs.keys import GROUP, Keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +60,16 @@ def keys_left(redis: Redis) -> list[str]:
         elif redis.ttl(name) == -1 and name not in (_NAMES.cancels, _NAMES.dead, _NAMES.environments):
             left.append(f"{name} lives for ever")
     return left
+
+
+def standing(cluster: Cluster) -> list[str]:
+    """Where everything is at this moment: for who waits for what does not come."""
+    told = keys_left(cluster.redis)
+    for name in cluster.redis.scan_iter(match="*:lane:*"):
+        told += [str(lease) for lease in cluster.redis.xpending_range(name, GROUP, "-", "+", 20)]
+    for worker in cluster.alive("worker"):
+        told.append(f"worker {worker.pid}: jails {sorted(worker.jails())}, {worker.said()[-600:]}")
+    return told
 
 
 def descriptors(service: Service) -> int:

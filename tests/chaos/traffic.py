@@ -9,19 +9,29 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import httpx2
-from cluster import Answer, post
+import sweep
+from cluster import ANSWER_S, Answer, post
+from redis.exceptions import RedisError
+
+from jobs.keys import Keys
+from jobs.model import DEFAULT, Lane
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from random import Random
 
+    import httpx2
     from cluster import Cluster, Service
 
 PAUSE_S = 0.1
 """After a refusal; nobody hammers a service that is down."""
+DEEP = 24
+"""Jobs in the lane, about four for each slot of a worker that lives."""
 TIMEOUT_S = 60
 """Of a program: no machine is so slow that these would need it."""
+GIVEN_UP = {"attempts", "sandbox"}
+"""Problems of a job that three workers, or three cells of one worker, died under."""
+_LANE = Keys().lane(Lane.SINGLE, DEFAULT)
 PROGRAMS = (
     "print({n})",
     "import time; time.sleep({t}); print({n})",
@@ -37,16 +47,18 @@ PROGRAMS = (
 class Told:
     """What callers were told."""
 
-    answered: set[str] = field(default_factory=set)
-    """Ids of evals that got their result."""
+    ended: set[str] = field(default_factory=set)
+    """Ids of the jobs whose end was told."""
+    given_up: dict[str, str] = field(default_factory=dict)
+    """Of these, those that we failed: id -> problem."""
     refused: Counter[str] = field(default_factory=Counter)
-    """Answers that are no result, by problem."""
+    """Answers that are no end of a job, by problem."""
     broken: int = 0
-    """Connections that broke under an eval."""
+    """Connections that broke under a request."""
     accepted: dict[str, int] = field(default_factory=dict)
     """Asynchronous jobs that got a 202: id -> number."""
     wrong: list[str] = field(default_factory=list)
-    """What must not be: another's output, another verdict."""
+    """What must not be: another's output, another verdict, no answer."""
     killed: int = 0
     """Programs that ended by SIGKILL: by us, if their cell was what we killed."""
     again: int = 0
@@ -83,7 +95,7 @@ class Traffic:
                 first, second = [await self._view(job_id) for _ in range(2)]
             if first != second:
                 self.told.wrong.append(f"job {job_id} changed its result")
-            self._judge(number, first, job_id)
+            self._judge(number, first)
 
         await asyncio.gather(*(one(*item) for item in self.told.accepted.items()))
 
@@ -94,39 +106,40 @@ class Traffic:
     async def _wait_for_results(self) -> None:
         async for number, request in self._requests():
             answer = await post(self._client(), request)
-            if answer.code == 200:
-                self.told.answered.add(answer.body["id"])
-                self._judge(number, answer.body, answer.body["id"])
-                continue
-            if answer.code == 0:
-                self.told.broken += 1
+            if answer.code == 200 or _is_given_up(answer.body):
+                self._judge(number, answer.body)
             else:
-                self.told.refused[answer.verdict] += 1
-            await asyncio.sleep(PAUSE_S)
+                self._note_refusal(number, answer)
+                await asyncio.sleep(PAUSE_S)
 
     async def _submit_jobs(self) -> None:
         async for number, request in self._requests():
             while (answer := await self._submit(number, request)).code != 202:
                 # Not known whether it was queued: the same key again, which never makes a second job.
-                if answer.code:
-                    self.told.refused[answer.verdict] += 1
+                self._note_refusal(number, answer)
                 if self._over.is_set():
                     return
                 await asyncio.sleep(PAUSE_S)
             self.told.accepted[answer.body["id"]] = number
-            await asyncio.sleep(self._random.uniform(0, 10 * PAUSE_S))  # fewer than can be run, all in all
+            await asyncio.sleep(self._random.uniform(0, 10 * PAUSE_S))
+            while self._is_deep() and not self._over.is_set():  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(PAUSE_S)
+
+    def _is_deep(self) -> bool:
+        """Whether so many jobs wait or run that another would have somebody wait for minutes."""
+        with suppress(RedisError):
+            return int(self._cluster.redis.xlen(_LANE)) > DEEP
+        return False
 
     async def _submit(self, number: int, request: dict[str, Any]) -> Answer:
-        headers = {"Idempotency-Key": f"chaos-{number}"}
-        with suppress(httpx2.TransportError):
-            response = await self._client().post("/v1/jobs", json=request, headers=headers)
-            return Answer(code=response.status_code, body=response.json(), took_s=0)
-        return Answer(code=0, body={}, took_s=0)
+        key = {"Idempotency-Key": f"chaos-{number}"}
+        return await post(self._client(), request, path="/v1/jobs", **key)
 
     async def _view(self, job_id: str) -> dict[str, Any]:
+        """The job's result, or the problem that it ended with; the whole view while it has neither."""
         response = await self._client().get(f"/v1/jobs/{job_id}", params={"wait_s": 30})
-        body: dict[str, Any] = response.json()
-        return body.get("result") or body
+        view: dict[str, Any] = response.json()
+        return view.get("result") or view.get("error") or view
 
     async def _requests(self) -> AsyncIterator[tuple[int, dict[str, Any]]]:
         while not self._over.is_set():
@@ -135,15 +148,38 @@ class Traffic:
             code = self._random.choice(PROGRAMS).format(n=number, t=self._random.uniform(0.05, 2.0))
             yield number, {"code": code, "timeout_s": TIMEOUT_S}
 
-    def _judge(self, number: int, body: dict[str, Any], job_id: str) -> None:
-        if body.get("signal") == signal.SIGKILL:
+    def _judge(self, number: int, told: dict[str, Any]) -> None:
+        """Take what is the end of a job: a result, or that it was given up."""
+        job_id = told.get("id") or told.get("job_id", "")
+        self.told.ended.add(job_id)
+        self.told.again += told.get("attempt", 1) > 1
+        if _is_given_up(told):
+            self.told.given_up[job_id] = _slug(told)
+        elif told.get("signal") == signal.SIGKILL:
             self.told.killed += 1
-        elif (body.get("status"), body.get("stdout")) != ("ok", f"{number}\n"):
-            self.told.wrong.append(f"job {job_id}, number {number}: {str(body)[:300]}")
-        self.told.again += body.get("attempt", 1) > 1
+        elif (told.get("status"), told.get("stdout")) != ("ok", f"{number}\n"):
+            self.told.wrong.append(f"number {number}: {str(told)[:300]}")
+
+    def _note_refusal(self, number: int, answer: Answer) -> None:
+        """Take what leaves open what becomes of a job, if there is one."""
+        if answer.code:
+            self.told.refused[answer.verdict] += 1
+        elif answer.took_s < ANSWER_S:
+            self.told.broken += 1
+        else:
+            self.told.wrong.append(f"number {number}: no answer within {ANSWER_S:g} s; {sweep.standing(self._cluster)}")
 
     def _client(self) -> httpx2.AsyncClient:
         api = self._random.choice(self._cluster.alive("api"))
         if api not in self._clients:
             self._clients[api] = self._cluster.client(api)
         return self._clients[api]
+
+
+def _is_given_up(told: dict[str, Any]) -> bool:
+    """Whether it says plainly that we failed, whatever the program was, and that it is safe to send again."""
+    return _slug(told) in GIVEN_UP and (told["status"], told["safe_to_retry"]) == (500, True)
+
+
+def _slug(told: dict[str, Any]) -> str:
+    return str(told.get("type", "")).rpartition(":")[2]

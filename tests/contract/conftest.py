@@ -11,8 +11,8 @@ import pytest
 
 from jobs.memory_broker import MemoryBroker
 from jobs.model import Chunk, Job, JobResult, Lane, Output, OutputStream, Status
-from jobs.redis_broker import RedisSubmitter, RedisWorkerBroker
 from jobs.redis_inbox import RedisInbox
+from jobs.redis_submitter import RedisSubmitter
 from jobs.settings import BrokerSettings
 from jobs.shard_worker import worker_broker_of
 from jobs.shards import home, inbox_of, submitter_of
@@ -53,7 +53,7 @@ class RedisRig:
         return RedisInbox(self.connections, SETTINGS)
 
     def worker(self, name: str) -> WorkerBroker:
-        return RedisWorkerBroker(self.connections, SETTINGS, worker=name)
+        return worker_broker_of([self.connections], SETTINGS, worker=name)
 
     async def pass_time(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

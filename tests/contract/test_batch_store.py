@@ -15,8 +15,8 @@ from jobs.batches.store import BatchStore, Intake
 from jobs.batches.work import Submitted, Work, take_over
 from jobs.errors import ArchiveError, UploadLost
 from jobs.model import Finish, Job, JobResult, Lane, Reason, Status
-from jobs.redis_broker import RedisWorkerBroker
 from jobs.settings import BrokerSettings
+from jobs.shard_worker import worker_broker_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -36,7 +36,7 @@ class Rig:
     ) -> None:
         self.connections = connections
         self.store = BatchStore(connections, SETTINGS, archive)
-        self.worker = RedisWorkerBroker(connections, SETTINGS, worker="w")
+        self.worker = worker_broker_of([connections], SETTINGS, worker="w")
         self.draft = Draft(
             id="b", owner="o", created_at=time.time(), timeout_s=60, result_ttl_s=50, result_bytes=result_bytes
         )

@@ -88,12 +88,15 @@ async def test_what_can_be_asked_for_is_what_live_workers_announce(rig):
     assert set(await rig.submitter.environments()) == {"default", "node", "slim"}
 
 
-async def test_a_job_whose_environment_nobody_serves_is_answered_when_its_deadline_has_passed(rig, make_job, result_of):
+async def test_a_job_whose_environment_nobody_serves_is_answered_when_its_deadline_has_passed(
+    rig, make_job, result_of, monkeypatch
+):
     """Not before: a worker that serves it may come back."""
+    monkeypatch.setattr(keys, "WORKER_TTL_S", 1)
     worker = rig.worker("a")
     await worker.announce(notice("a", "default"))
     await worker.announce(notice("gone", "node"))
-    late = make_job(environment="node", deadline_at=time.time() + 1.0)
+    late = make_job(environment="node", deadline_at=time.time() + 0.5)
     early = make_job(environment="node", deadline_at=time.time() + 60)
     await rig.submitter.submit(late)
     await rig.submitter.submit(early)
@@ -104,6 +107,21 @@ async def test_a_job_whose_environment_nobody_serves_is_answered_when_its_deadli
 
     assert [delivery.job.id for delivery in found] == [late.id]
     assert await worker.finish(found[0], result_of(late)) is Finish.RECORDED
+
+
+async def test_a_worker_that_serves_nothing_takes_nothing(rig, make_job, result_of):
+    worker = rig.worker("a")
+    worker.serve([])
+    job = make_job()
+    await rig.submitter.submit(job)
+    assert list(await worker.lease(single=2, batch=2, wait_s=0.05)) == []
+    assert list(await worker.lease(single=2, batch=0, wait_s=0.05)) == []
+    assert list(await worker.reclaim(limit=2)) == []
+
+    worker.serve(["default"])
+    [delivery] = await worker.lease(single=2, batch=2, wait_s=5)
+    assert delivery.job == job
+    assert await worker.finish(delivery, result_of(job)) is Finish.RECORDED
 
 
 async def test_same_entry_ids_in_two_lanes_are_two_jobs(rig, make_job, result_of):

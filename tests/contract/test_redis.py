@@ -10,11 +10,11 @@ from unittest.mock import AsyncMock
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from jobs import keys, redis_broker, tail, wire
+from jobs import keys, redis_unserved, tail, wire
 from jobs.connect import connect
 from jobs.errors import BrokerUnavailable
 from jobs.model import Finish, JobResult, JobState, Lane, Status, Submission, WorkerInfo
-from jobs.redis_broker import RedisSubmitter
+from jobs.redis_submitter import RedisSubmitter
 from jobs.settings import BrokerSettings
 
 SINGLE = "{contract}:lane:single:default"
@@ -145,6 +145,31 @@ async def test_no_server_is_broker_unavailable(tmp_path, make_job):
     await connections.aclose()
 
 
+async def test_a_server_that_is_full_takes_no_job_and_loses_none(redis_rig, valkey, make_job, result_of):
+    """What ends a job begins with a step that frees memory, and Redis does not stop a script half-way."""
+    worker = redis_rig.worker("a")
+    await worker.lease(single=1, batch=1, wait_s=0)  # the groups of the lanes are there, as everywhere but at the start
+    async with redis_rig.inbox() as inbox:
+        waited = make_job(reply_to=inbox.id)
+        kept = make_job(keep_result=True)
+        future = inbox.expect(waited.id)
+        for job in (waited, kept):
+            await redis_rig.submitter.submit(job)
+        valkey.client.config_set("maxmemory", 1)
+        try:
+            with pytest.raises(BrokerUnavailable, match="maxmemory"):
+                await redis_rig.submitter.submit(make_job())
+            deliveries = await worker.lease(single=2, batch=0, wait_s=1)
+            assert list(await worker.renew(deliveries)) == []
+            finished = [await worker.finish(one, result_of(one.job)) for one in deliveries]
+        finally:
+            valkey.client.config_set("maxmemory", 0)
+
+        assert finished == [Finish.RECORDED] * 2
+        assert await asyncio.wait_for(future, 5) == result_of(waited)
+        assert await redis_rig.submitter.result(kept.id) == result_of(kept)
+
+
 async def test_what_nobody_can_decode_is_dead_lettered_and_stops_nobody(redis_rig, valkey, make_job):
     worker = redis_rig.worker("a")
     newer = wire.encode(make_job()).replace(b"\x92\x01", b"\x92\x02", 1)
@@ -191,8 +216,8 @@ async def test_an_entry_deleted_by_an_operator_is_not_reclaimed_for_ever(redis_r
 
 
 async def test_only_gone_workers_that_hold_nothing_are_forgotten(redis_rig, valkey, make_job, monkeypatch):
-    monkeypatch.setattr(redis_broker, "_SWEEP_EVERY_S", 0.0)
-    monkeypatch.setattr(redis_broker, "_GONE_MS", 20)
+    monkeypatch.setattr(redis_unserved, "_SWEEP_EVERY_S", 0.0)
+    monkeypatch.setattr(redis_unserved, "_GONE_MS", 20)
     await redis_rig.submitter.submit(make_job())
     for name in ("holds", "idle"):
         await redis_rig.worker(name).lease(single=1, batch=1, wait_s=0.01)
@@ -288,7 +313,7 @@ async def test_a_finish_that_failed_may_be_tried_again_for_longer_than_a_lease(
 
 
 async def test_lanes_that_nobody_serves_any_more_are_dropped_once_they_are_empty(redis_rig, make_job, monkeypatch):
-    monkeypatch.setattr(redis_broker, "_SWEEP_EVERY_S", 0)
+    monkeypatch.setattr(redis_unserved, "_SWEEP_EVERY_S", 0)
     worker, redis = redis_rig.worker("a"), redis_rig.connections.commands
     for name in ("gone", "held", "served"):
         await worker.announce(WorkerInfo(id=name, slots=1, environments=(name,), started_at=0.0))

@@ -14,6 +14,7 @@ from jobs.connect import connect, split_urls
 from jobs.errors import BrokerUnavailable
 from jobs.model import Finish, Lane, WorkerInfo
 from jobs.shards import close_all, home
+from jobs.spread import PATIENCE_S
 
 SINGLE, BATCH = "{contract}:lane:single:default", "{contract}:lane:batch:default"
 
@@ -173,7 +174,7 @@ async def test_a_dead_shard_stops_nobody_else_and_comes_back(mortal_rig, mortal_
             took.append(time.monotonic() - began)
         await worker.announce(info)
 
-        assert sorted(took)[10] < 0.5, "only the first ones wait for the dead"
+        assert sorted(took)[10] < PATIENCE_S, "only the first ones wait for the dead"
         assert [info] == await mortal_rig.submitter.workers()
         assert await mortal_rig.submitter.unreachable() == ["Redis 2 of 2"]
         assert (await mortal_rig.submitter.lane_stats())[Lane.SINGLE].running == 0

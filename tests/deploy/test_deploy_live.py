@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from validators import Tools
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(150)]
-LOAD_S = 5.0
+LOAD_S = 3.0
 PROGRAMS = ["print(1)", "import time; time.sleep(0.05)", "1 / 0", "import json; print(json)"]
 
 

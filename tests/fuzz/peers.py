@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import socket
 import sys
@@ -12,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from sandbox import bare_environment
 from sandbox.environment import Tier
 from sandbox.guest import protocol
 from sandbox.host.cell import Cell
@@ -52,7 +52,7 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         process = await asyncio.create_subprocess_exec("/bin/sleep", "60")
-        return cls(Jail(process, ours, folder), theirs)
+        return cls(Jail(process, ours, folder, bare_environment()), theirs)
 
     async def boot(self, answer: bytes = b'{"op": "ready"}') -> str | None:
         self.control.send(answer)
@@ -65,7 +65,7 @@ class Zygote:
         cell = Cell(cell_id, self.jail, slot=0, group=None)
         cell.start()
         message, fds, _, _ = socket.recv_fds(self.control, protocol.PACKET_BYTES, 4)
-        assert json.loads(message)["op"] == "fork"
+        assert protocol.unpack_order(message)[0] == protocol.FORK
         self.guests[cell_id] = Guest(fds)
         return cell
 
@@ -75,16 +75,16 @@ class Zygote:
         await cell.warm
         return cell
 
-    def say(self, packet: bytes | None = None, **message: Any) -> None:
+    def say(self, packet: bytes) -> None:
         """Send a packet; a jail that is lost already does not hear it."""
         with contextlib.suppress(BrokenPipeError):
-            self.control.send(json.dumps(message).encode() if packet is None else packet)
+            self.control.send(packet)
 
     def end(self, cell_id: int, status: int = 0) -> None:
         """The cell's program and then all of the cell is dead."""
         self.guests[cell_id].end()
-        self.say(op="exit", cell=cell_id, status=status, cpu_s=WELL, peak_bytes=1)
-        self.say(op="gone", cell=cell_id)
+        self.say(protocol.pack_notice(protocol.EXIT, cell_id, status, WELL, 1))
+        self.say(protocol.pack_notice(protocol.GONE, cell_id))
 
     async def close(self) -> None:
         for guest in self.guests.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import marshal
 import struct
 from typing import TYPE_CHECKING
 
@@ -32,15 +32,16 @@ def job(**header: object) -> bytes:
         "args": [], "env": {}, "files": [], "interpreter_mode": False, "strace": False, "merge_streams": False,
         "live": False, "outputs": False, "rlimits": {}, "data_bytes": None, "blobs": [1],
     }  # fmt: skip
-    return frame(json.dumps(whole | header).encode(), b"1")
+    return frame(marshal.dumps(whole | header, 2), b"1")
 
 
 FRAMES = {
     "zeros": bytes(100),
-    "no JSON": frame(b"\xff{"),
-    "a list": frame(b"[]"),
-    "nothing in it": frame(b"{}"),
-    "nested without end": frame(b"[" * 100_000),
+    "no marshal": frame(b"\xff{"),
+    "cut short": frame(marshal.dumps({"args": []}, 2)[:-1]),
+    "a list": frame(marshal.dumps([], 2)),
+    "nothing in it": frame(marshal.dumps({}, 2)),
+    "nested without end": frame(b"[\1\0\0\0" * 10_000),
     "lengths that are texts": job(blobs=["a"]),
     "no program": job(blobs=[]),
     "a file without content": job(files=["a"], blobs=[1]),
@@ -52,7 +53,7 @@ FRAMES = {
 UNFINISHED = {
     "half a head": b"\0\0",
     "a head that does not come": struct.pack(">II", 1 << 31, 0) + b"{",
-    "a body that does not come": struct.pack(">II", 2, 1 << 31) + b"{}",
+    "a body that does not come": struct.pack(">II", 2, 1 << 31) + b"{0",
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from sandbox.host.cell import Cell
 
 OURS, NEIGHBOUR = 1, 2
-EXIT: dict[str, Any] = {"op": "exit", "cell": OURS, "status": 0, "cpu_s": 0.0, "peak_bytes": 1}
-GONE: dict[str, Any] = {"op": "gone", "cell": OURS}
-LIES: dict[str, list[bytes | dict[str, Any]]] = {
+
+
+def exit_notice(cell: int = OURS, status: int = 0, cpu_s: float = 0.0, peak_bytes: int = 1) -> bytes:
+    """A zygote's word that a program is dead."""
+    return protocol.pack_notice(protocol.EXIT, cell, status, cpu_s, peak_bytes)
+
+
+EXIT = exit_notice()
+GONE = protocol.pack_notice(protocol.GONE, OURS)
+OOM = protocol.pack_notice(protocol.OOM, OURS)
+LIES: dict[str, list[bytes]] = {
     "nothing": [b""],
-    "not text": [b"\xff\xfe"],
-    "not JSON": [b"{"],
-    "nested without end": [b"[" * 100_000],
-    "longer than a packet": [b'{"op": "gone", "cell": 1}' + b" " * protocol.PACKET_BYTES],
-    "an endless number": [b'{"op": "oom", "cell": ' + b"9" * 5_000 + b"}"],
-    "a list": [b"[]"],
-    "a number": [b"1"],
-    "no op": [{"cell": OURS}],
-    "an unknown op": [{"op": "leave", "cell": OURS}],
-    "an op that is a list": [{"op": ["exit"], "cell": OURS}],
-    "ready again": [{"op": "ready"}],
-    "no cell": [{"op": "oom"}],
-    "a cell that is a text": [{"op": "oom", "cell": "1"}],
-    "a cell that is a list": [{"op": "gone", "cell": []}],
-    "a cell of another jail": [EXIT | {"cell": NEIGHBOUR}],
-    "a cell that never was": [{"op": "gone", "cell": 10**30}],
-    "an exit without facts": [{"op": "exit", "cell": OURS}],
-    "an exit by no status": [EXIT | {"status": None}],
-    "the status of a stopped program": [EXIT | {"status": 0x137F}],
-    "a status that is no status": [EXIT | {"status": -1}],
-    "a status too large": [EXIT | {"status": 2**40}],
-    "a time before the start": [EXIT | {"cpu_s": -1.0}],
-    "a time that is no number": [EXIT | {"cpu_s": float("nan")}],
-    "an endless time": [EXIT | {"cpu_s": float("inf")}],
-    "less memory than none": [EXIT | {"peak_bytes": -1}],
-    "more memory than there is": [EXIT | {"peak_bytes": 2**80}],
+    "one byte": [b"E"],
+    "a notice cut short": [EXIT[:-1]],
+    "a notice and a byte": [EXIT + b"\0"],
+    "two notices at once": [EXIT + GONE],
+    "longer than a packet": [GONE + b" " * protocol.PACKET_BYTES],
+    "JSON": [b'{"op": "gone", "cell": 1}'],
+    "ready again": [b'{"op": "ready"}'],
+    "an unknown event": [b"Z" + EXIT[1:]],
+    "an order": [protocol.pack_order(protocol.KILL, OURS)],
+    "a cell of another jail": [exit_notice(NEIGHBOUR)],
+    "a cell that never was": [protocol.pack_notice(protocol.GONE, 2**64 - 1)],
+    "the status of a stopped program": [exit_notice(status=0x137F)],
+    "a status that is no status": [exit_notice(status=-1)],
+    "a status too large": [exit_notice(status=2**31 - 1)],
+    "a time before the start": [exit_notice(cpu_s=-1.0)],
+    "a time that is no number": [exit_notice(cpu_s=float("nan"))],
+    "an endless time": [exit_notice(cpu_s=float("inf"))],
+    "more memory than there is": [exit_notice(peak_bytes=2**64 - 1)],
     "an exit twice": [EXIT, EXIT],
-    "out of memory twice": [{"op": "oom", "cell": OURS}] * 2,
+    "out of memory twice": [OOM] * 2,
     "gone before its exit": [GONE],
     "gone twice": [EXIT, GONE, GONE],
 }
@@ -79,7 +79,7 @@ async def settled() -> None:
 
 @pytest.mark.parametrize("packets", LIES.values(), ids=LIES)
 def test_a_zygote_that_lies_costs_its_jail_and_nothing_else(
-    packets: list[bytes | dict[str, Any]], caplog: pytest.LogCaptureFixture
+    packets: list[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def test() -> None:
         async with zygote() as liar, zygote() as honest:
@@ -87,7 +87,7 @@ def test_a_zygote_that_lies_costs_its_jail_and_nothing_else(
             running = asyncio.create_task(cell.run(RunSpec(code="1")))
             await asyncio.sleep(0)
             for packet in packets:
-                liar.say(packet) if isinstance(packet, bytes) else liar.say(**packet)
+                liar.say(packet)
             await asyncio.wait_for(liar.jail.lost.wait(), 5)
             liar.guests[OURS].end()
             await asyncio.wait([running], timeout=5)
@@ -101,22 +101,18 @@ def test_a_zygote_that_lies_costs_its_jail_and_nothing_else(
     assert len(told) == (packets != [b""])
 
 
-numbers = st.integers() | st.floats() | st.sampled_from([0, OURS, NEIGHBOUR, 9, 0x137F, 2**31, 2**63, 2**64])
-values = st.recursive(
-    st.none() | st.booleans() | numbers | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+notices = st.builds(
+    protocol.pack_notice,
+    st.sampled_from([protocol.EXIT, protocol.OOM, protocol.GONE]) | st.binary(min_size=1, max_size=1),
+    st.sampled_from([OURS, OURS, NEIGHBOUR]) | st.integers(0, 2**64 - 1),
+    st.sampled_from([0, 9, 0x137F]) | st.integers(-(2**31), 2**31 - 1),
+    st.floats(0, 1) | st.floats(),
+    st.integers(0, 2**64 - 1),
 )
-messages = st.fixed_dictionaries(
-    {},
-    optional={
-        "op": st.sampled_from(["exit", "oom", "gone", "ready", "failed", "fork", "kill"]) | values,
-        "cell": st.sampled_from([OURS, OURS, NEIGHBOUR]) | values,
-        "status": numbers | values,
-        "cpu_s": st.floats(0, 1) | values,
-        "peak_bytes": numbers | values,
-        "why": values,
-    },
-)
-packets = st.binary() | (messages | values).map(lambda message: json.dumps(message).encode())
+packets = st.binary() | notices
+values = st.recursive(st.none() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner))
+answers = st.fixed_dictionaries({}, optional={"op": st.just("failed") | values, "why": values})
+first_packets = packets | (answers | values).map(lambda answer: json.dumps(answer).encode())
 
 
 @given(st.lists(packets, max_size=5))
@@ -139,7 +135,7 @@ def test_no_packets_reach_beyond_their_jail(said: list[bytes]) -> None:
     run(test())
 
 
-@given(packets.filter(lambda packet: b"ready" not in packet))
+@given(first_packets.filter(lambda packet: b"ready" not in packet))
 def test_a_zygote_that_says_anything_but_ready_does_not_boot(said: bytes) -> None:
     async def test() -> None:
         async with zygote() as one:
@@ -164,13 +160,13 @@ def test_a_cell_that_says_what_it_must_not_is_killed(when: str, said: bytes, des
             await asyncio.sleep(0)
             socket.send_fds(channel, [said[:4000]], [0] * descriptors)
             await settled()
-            order = json.loads(one.control.recv(protocol.PACKET_BYTES))
-            while order["op"] == "watch":
-                order = json.loads(one.control.recv(protocol.PACKET_BYTES))
+            order = protocol.unpack_order(one.control.recv(protocol.PACKET_BYTES))
+            while order[0] == protocol.WATCH:
+                order = protocol.unpack_order(one.control.recv(protocol.PACKET_BYTES))
             one.end(OURS, status=9)
             await settled()
 
-            assert order == {"op": "kill", "cell": OURS}
+            assert order[:2] == (protocol.KILL, OURS)
             if when == "before it is warm":
                 assert isinstance(cell.warm.exception(), JailFailed)
             if running is not None:
@@ -221,19 +217,19 @@ def test_a_directory_that_is_none_fails_the_run(what: str) -> None:
 
 def held(one: Zygote) -> None:
     """It says that the program is dead, which goes on and keeps its streams open."""
-    one.say(**EXIT)
+    one.say(EXIT)
 
 
 def half_held(one: Zygote) -> None:
     """It says that all of the cell is dead, which is as alive as before."""
-    one.say(**EXIT)
-    one.say(op="gone", cell=OURS)
+    one.say(EXIT)
+    one.say(GONE)
 
 
 def silent(one: Zygote) -> None:
     """It says that the program is dead, and never that its descendants are."""
     one.guests[OURS].end()
-    one.say(**EXIT)
+    one.say(EXIT)
 
 
 @pytest.mark.parametrize("lie", [held, half_held, silent])

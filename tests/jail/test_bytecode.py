@@ -87,10 +87,29 @@ async def test_it_is_of_one_sandbox_only(sandbox: Sandbox) -> None:
     assert bytecode.data is None
 
 
+async def test_what_is_too_long_may_come_in_pieces() -> None:
+    """The second piece once was taken for what must not be said, and killed the program."""
+    bytecode = Bytecode(10)
+    turn = await bytecode.turn()
+
+    assert [turn.take(piece) for piece in (b"C" + bytes(100), bytes(100), b"more")] == [True] * 3
+    assert (await bytecode.turn()).mode == ""
+
+
 async def test_more_than_a_program_can_need_is_not_kept(sandbox: Sandbox) -> None:
     code = "x = (" + "1.5, 2.5, " * 20_000 + ")\nprint(len(x))\n"
     bytecode = Bytecode(10)
     reports = [await sandbox.run(RunSpec(code=code, bytecode=bytecode)) for _ in range(2)]
 
     assert [report.stdout for report in reports] == [b"40000\n"] * 2
+    assert bytecode.data is None
+
+
+async def test_no_submitted_module_runs_while_the_host_listens(sandbox: Sandbox) -> None:
+    """The compiler looks for the codec that a program names, and codecs import modules."""
+    module = b"import os\nprint([name for name in os.listdir('/proc/self/fd') if int(name) > 3])\n"
+    code = "# coding: idna\n" + FILLER + "print(1)\n"
+    bytecode, reports = await runs(sandbox, code, 1, files={"stringprep.py": module})
+
+    assert {report.stdout for report in reports} == {b"[]\n1\n"}
     assert bytecode.data is None

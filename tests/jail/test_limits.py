@@ -27,6 +27,10 @@ OVERTIME = {
 }
 
 
+SOON_S = 5.0
+"""Much less than the programs here would take, if they were let; on a crowded machine a cell may wait for a second."""
+
+
 async def run(sandbox: Sandbox, code: str, *, limits: dict[str, Any] | None = None, **spec: Any) -> RunReport:
     return await sandbox.run(RunSpec(code=code, limits=Limits(**(limits or {})), **spec))
 
@@ -36,7 +40,7 @@ async def test_wall_time_ends_a_program_that_is(code: str, counted: Sandbox) -> 
     report = await run(counted, code, limits={"wall_s": 0.3})
 
     assert (ending_of(report), report.timed_out) == (Ending.WALL_TIME, True)
-    assert 0.3 <= report.usage.wall_s < 1.0
+    assert 0.3 <= report.usage.wall_s < SOON_S
 
 
 async def test_what_was_printed_before_the_time_was_over_is_kept(counted: Sandbox) -> None:
@@ -49,7 +53,7 @@ async def test_a_child_that_outlives_the_program_does_not_delay_the_reply(counte
     report = await run(counted, "import os, time\nif os.fork() == 0: time.sleep(60)\nprint('done')")
 
     assert (ending_of(report), report.stdout) == (Ending.OK, b"done\n")
-    assert report.usage.wall_s < 1.0
+    assert report.usage.wall_s < SOON_S
 
 
 async def test_cpu_time_is_not_wall_time(counted: Sandbox) -> None:
@@ -131,7 +135,7 @@ async def test_a_flood_of_100_mb_is_cut_and_over_at_once(counted: Sandbox) -> No
     report = await run(counted, "import os\nfor _ in range(1600): os.write(1, b'x' * 65536)")
 
     assert (ending_of(report), len(report.stdout)) == (Ending.OUTPUT, MIB)
-    assert report.usage.wall_s < 1.0
+    assert report.usage.wall_s < SOON_S
 
 
 async def test_output_of_its_own_bound_is_kept_whole(counted: Sandbox) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sandbox import Sandbox
 
 TABLE = tomllib.loads(Path(__file__).with_name("policy_table.toml").read_text())
-ALLOW, EPERM, ENOSYS, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
+ALLOW, EPERM, ENOSYS, DONE, KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x00050000, 0x80000000
 NUMBERS = range(1024)
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 MACHINE = MACHINES[platform.machine()]
@@ -76,6 +76,7 @@ def named_calls() -> dict[str, int]:
 def expected(*, trace: bool, counted: bool) -> dict[str, int]:
     """The committed table as answers to calls without arguments; what it does not name is denied."""
     answers = dict.fromkeys(TABLE["allowed"].split(), ALLOW) | dict.fromkeys(TABLE["absent"].split(), ENOSYS)
+    answers |= dict.fromkeys(TABLE["done"].split(), DONE)
     if trace:
         answers |= dict.fromkeys(TABLE["allowed_if_traced"].split(), ALLOW)
     if not counted:
@@ -97,7 +98,7 @@ def test_every_call_is_answered_as_the_table_says(*, trace: bool, counted: bool)
 
 def test_the_table_names_what_is_denied_too() -> None:
     """So that a reader finds each call in it; newer ones than these are denied unseen."""
-    lists = [TABLE[key].split() for key in ("allowed", "absent", "denied")]
+    lists = [TABLE[key].split() for key in ("allowed", "absent", "done", "denied")]
     every = [name for names in lists for name in names]
 
     assert sorted(set(every)) == sorted(every)
@@ -108,7 +109,8 @@ def test_the_table_names_what_is_denied_too() -> None:
 def test_a_call_bound_to_its_arguments_is_answered_by_them(name: str, arguments: list[int], answer: str) -> None:
     program = compile_policy(trace=False, counted=True)
 
-    assert verdict(program, named_calls()[name], *arguments) == {"allowed": ALLOW, "denied": EPERM}[answer]
+    action = {"allowed": ALLOW, "denied": EPERM, "done": DONE}[answer]
+    assert verdict(program, named_calls()[name], *arguments) == action
 
 
 @pytest.mark.parametrize("machine", {*MACHINES.values(), 0x40000003, 0x40000028} - {MACHINE})
@@ -129,7 +131,7 @@ def test_a_call_by_its_x32_number_kills() -> None:
 async def test_a_cell_answers_each_call_that_is_not_allowed_as_the_table_says(counted: Sandbox) -> None:
     answers = expected(trace=False, counted=counted.hierarchy is not None)
     calls = {number: answers.get(name, EPERM) for name, number in named_calls().items()}
-    closed = {number: answer for number, answer in calls.items() if answer != ALLOW}
+    closed = {number: answer for number, answer in calls.items() if answer in (EPERM, ENOSYS)}
     for name in ("clone", "memfd_create", "mmap", "personality", "socket"):
         closed.pop(named_calls()[name], None)
     report = await counted.run(RunSpec(code=CALL_EACH.format(numbers=sorted(closed))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -14,26 +15,52 @@ from sandbox import Sandbox, SandboxConfig
 from sandbox.presets import PRESETS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
     from pathlib import Path
+
+    from sandbox import Environment
 
     Language = Callable[[str], Awaitable[Sandbox]]
 
 
+async def started(sandbox: Sandbox, *, warm: int = 1) -> Sandbox:
+    """Wait for so many warm cells, one with the command started in it if the environment has that."""
+    ahead = bool(sandbox.environment.warm)
+    pool = sandbox.pools["exec"]
+    while pool.warm < warm or not any(cell.ahead is ahead for cell in pool._warm):  # noqa: ASYNC110
+        await asyncio.sleep(0.002)
+    return sandbox
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def language(environment_root: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Language]:
-    """Open the sandbox of a language by name, the first time."""
-    opened: dict[str, Sandbox] = {}
+    """The sandbox of a language by name, the next run's command started."""
     async with AsyncExitStack() as stack:
+        yield _opener(stack, environment_root, tmp_path_factory, PRESETS)
 
-        async def of(name: str) -> Sandbox:
-            environment = replace(PRESETS[name], packages=environment_root)
-            needed = (environment.compile or environment.command)[0]
-            if shutil.which(needed) is None:
-                pytest.skip(f"this machine has no {needed}")
-            if name not in opened:
-                config = SandboxConfig(run_dir=tmp_path_factory.mktemp(name) / "run", slots=2)
-                opened[name] = await stack.enter_async_context(Sandbox(environment, config))
-            return opened[name]
 
-        yield of
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def plain(environment_root: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Language]:
+    """Likewise, where commands are executed when their program is there."""
+    async with AsyncExitStack() as stack:
+        presets = {name: replace(preset, warm="") for name, preset in PRESETS.items()}
+        yield _opener(stack, environment_root, tmp_path_factory, presets)
+
+
+def _opener(
+    stack: AsyncExitStack, root: Path, folders: pytest.TempPathFactory, environments: Mapping[str, Environment]
+) -> Language:
+    """Opens a sandbox the first time that it is asked for."""
+    opened: dict[str, Sandbox] = {}
+
+    async def of(name: str) -> Sandbox:
+        environment = replace(environments[name], packages=root)
+        needed = (environment.compile or environment.command)[0]
+        if shutil.which(needed) is None:
+            pytest.skip(f"this machine has no {needed}")
+        if name not in opened:
+            config = SandboxConfig(run_dir=folders.mktemp(name) / "run", slots=2)
+            opened[name] = await stack.enter_async_context(Sandbox(environment, config))
+        return await started(opened[name])
+
+    return of

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from sandbox import Ending, Limits, NotSupported, RunReport, RunSpec, ending_of
+from sandbox import Ending, Limits, NotSupported, RunReport, RunSpec, Sandbox, SandboxConfig, ending_of
 from sandbox.host.compiled import Built, Compiled, key_of
+from sandbox.presets import PRESETS
 from sandbox.spec import CompileReport
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from conftest import Language
 
 HELLO = '#include <stdio.h>\nint main(int c, char **v) {{ puts("{}"); return c - 1; }}'
@@ -143,3 +147,50 @@ def test_no_two_lists_of_parts_have_the_same_key() -> None:
     lists = [[b"a", b"b"], [b"ab"], [b"ab", b""], [b"", b"ab"], [b"a", b"", b"b"], [b"b", b"a"], []]
 
     assert len({key_of(parts) for parts in lists}) == len(lists)
+
+
+HOSTILE_SOURCES = {
+    "templates that double": "template <int D, long P> struct A"
+    "{ enum { v = A<D - 1, 2 * P>::v + A<D - 1, 2 * P + 1>::v }; };"
+    "template <long P> struct A<0, P> { enum { v = 1 }; }; int a = A<24, 1>::v;",
+    "macros that double": "#define A(x) x x\n#define B(x) A(A(A(A(A(A(A(A(x))))))))\nint a[] = {B(B(B(1,)))};",
+    "more warnings than anybody reads": '#pragma GCC warning "a"\n' * 5000 + '#error "end"\n',
+    "its own memory": '#include "/proc/self/environ"\n#include "/proc/self/maps"\n',
+    "the machine": '#include "/etc/shadow"\n#include "/proc/1/environ"\n',
+}
+
+
+@pytest.mark.jail
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("source", HOSTILE_SOURCES.values(), ids=HOSTILE_SOURCES)
+async def test_a_hostile_source_ends_within_the_limits_of_the_step(source: str, language: Language) -> None:
+    sandbox = await language("cpp")
+    report = await sandbox.run(RunSpec(code=source, limits=Limits(compile_s=1.5)))
+
+    assert ending_of(report) in {Ending.FAILED, Ending.WALL_TIME, Ending.MEMORY, Ending.OUTPUT}, report
+    assert report.compile is not None
+    assert len(report.compile.stderr) <= 256 << 10
+    assert b"root:" not in report.compile.stderr
+    assert b"EVAL_" not in report.compile.stderr
+
+
+@pytest.mark.jail
+@pytest.mark.asyncio(loop_scope="session")
+async def test_what_a_step_leaves_is_a_file_of_its_own_never_a_link(
+    language: Language, environment_root: Path, tmp_path: Path
+) -> None:
+    """A step that a submitted script can bend leaves a link instead: nothing behind it is read, nothing is cached."""
+    await language("c")  # its toolchain is not needed, the same privileges are
+    environment = replace(
+        PRESETS["c"], packages=environment_root, filename="main.sh", compile=("sh", "main.sh"), binary="main", trial=""
+    )
+    async with Sandbox(environment, SandboxConfig(run_dir=tmp_path / "run", slots=1)) as sandbox:
+        for target in ("/etc/passwd", "/proc/self/environ", "main.sh", "/dev/zero"):
+            with pytest.raises(NotSupported, match="left no file main"):
+                await sandbox.run(RunSpec(code=f"ln -s {target} main"))
+        with pytest.raises(NotSupported, match="left no file main"):
+            await sandbox.run(RunSpec(code="mkfifo main"))
+        mine = "printf '#!/bin/sh\\necho mine\\n' > main"
+        first, again = [await sandbox.run(RunSpec(code=mine)) for _ in range(2)]
+
+    assert (first.stdout, again.stdout) == (b"mine\n", b"mine\n")

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from conftest import started
 from roots import small_root
 
 from sandbox import Ending, Limits, RunSpec, Sandbox, SandboxConfig, ending_of
@@ -101,7 +102,7 @@ async def imaged(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sand
     config = SandboxConfig(run_dir=tmp_path_factory.mktemp("imaged") / "run", slots=2)
     async with Sandbox(environment, config) as sandbox:
         await sandbox.prove()
-        yield sandbox
+        yield await started(sandbox)
 
 
 async def test_an_image_is_all_that_its_programs_see(imaged: Sandbox) -> None:

@@ -8,7 +8,7 @@ print("managed: objects" if found else "denied: objects", found)
 print("managed: modules" if [n for n in sys.modules if n.startswith("sandbox")] else "denied: modules")
 for fd in range(3, 1024):
     try:
-        os.write(fd, b'{"op": "exit", "cell": 1, "status": 0, "cpu_s": 0, "peak_bytes": 0}')
+        os.write(fd, b"E" + bytes(7) + b"\1" + bytes(20))  # a zygote's word that cell 1 ended well
         print("managed: write", fd)
     except OSError:
         pass

@@ -1,5 +1,6 @@
 import os
+import sys
 
 from attack import attempt
 
-attempt("arguments", lambda: os.execve("/bin/true", ["true", *["x" * 100_000] * 100], {}))
+attempt("arguments", lambda: os.execve(sys.executable, ["python3", *["x" * 100_000] * 100], {}))

@@ -5,8 +5,8 @@ FORGED = [
     b"W",
     b"D",
     b"F",
-    b'{"op": "exit", "cell": 1, "status": 0, "cpu_s": 0, "peak_bytes": 0}\n',
-    b'{"op": "gone", "cell": 1}\n',
+    b"E" + bytes(7) + b"\1" + bytes(20),
+    b"G" + bytes(7) + b"\1" + bytes(20),
     b'{"status": "ok", "exit_code": 0, "stdout": "forged"}\n',
 ]
 for stream in (1, 2):

@@ -1,9 +1,10 @@
 import os
 import shutil
 import subprocess
+import sys
 
-shutil.copy("/usr/bin/id", "id")
-os.chmod("id", 0o6755)
-before = os.getresuid()
-said = subprocess.run(["./id", "-u"], capture_output=True, text=True).stdout.strip()
-print("same" if said == str(before[0]) else f"managed: {said}")
+shutil.copy(os.path.realpath(sys.executable), "own")
+os.chmod("own", 0o6755)
+command = ["./own", "-c", "import os; print(os.getresuid(), os.getresgid())"]
+said = subprocess.run(command, capture_output=True, text=True, env={"PYTHONHOME": sys.base_prefix}).stdout.strip()
+print("same" if said == f"{os.getresuid()} {os.getresgid()}" else f"managed: {said}")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
 from api.batches.body import Body
+from api.edge import CALLER
 from api.errors import InvalidRequest, TooLarge, WrongMediaType
+from api.routes.batches import Batches
+from api.settings import ApiSettings
+from jobs.errors import TooManyBatches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,3 +101,23 @@ async def test_a_caller_who_hangs_up_is_noticed():
 async def test_other_media_types_are_refused(headers):
     with pytest.raises(WrongMediaType):
         body([b"a"], headers)
+
+
+async def test_who_is_refused_and_hangs_up_was_refused():
+    """It once was a failure of ours: a 500 in the metrics, and an error in the log."""
+
+    async def reserve(*_: object) -> int:
+        raise TooManyBatches(what="batches", open_now=1, bound=1)
+
+    async def none(*_: object) -> None:
+        return None
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    desk: Any = SimpleNamespace(store=lambda _: SimpleNamespace(get=none), reserve=reserve)
+    unserved: Any = None
+    scope = {"type": "http", "headers": list(LINES.items()), CALLER: b"x" * 32}
+
+    with pytest.raises(TooManyBatches):
+        await Batches(ApiSettings(), desk, unserved).submit(Request(scope, receive))

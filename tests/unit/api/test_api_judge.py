@@ -278,6 +278,16 @@ async def test_bad_fields_are_named(
     assert (broker.submitted, broker.parts) == ({}, {})
 
 
+@pytest.mark.parametrize("number", ["1e999", "Infinity", "NaN"])
+async def test_a_tolerance_that_is_no_finite_number_is_refused(client: httpx2.AsyncClient, number: str) -> None:
+    """With an infinite one no number passed."""
+    body = f'{{"code": "1", "cases": [{{}}], "compare": "float", "tolerance": {number}}}'
+    reply = await client.post("/v1/judge", content=body, headers={"content-type": "application/json"})
+
+    assert reply.status_code == 422
+    assert reply.json()["errors"][0]["field"].startswith("tolerance")
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [

@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from api import problems
 from api.errors import ApiError
 from api.schemas import ProblemDocument
-from jobs.errors import JobsError
+from jobs.errors import BrokerUnavailable, JobsError
 from jobs.model import JobResult, Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import httpx2
+    from api_fakes import FakeBroker
 
 
 def leaves(cls: type[Exception]) -> Iterator[type[Exception]]:
@@ -39,3 +43,14 @@ def test_an_unknown_error_says_nothing_of_itself() -> None:
     told = problems.document(problems.problem_of(RuntimeError("SECRET")))
 
     assert (told["status"], "SECRET" in str(told)) == (500, False)
+
+
+async def test_why_the_queue_does_not_answer_is_logged_once_a_second(
+    client: httpx2.AsyncClient, broker: FakeBroker
+) -> None:
+    broker.fault = BrokerUnavailable("OutOfMemoryError: used memory > 'maxmemory'")
+    with capture_logs() as said:
+        statuses = [(await client.post("/v1/eval", json={"code": "1"})).status_code for _ in range(3)]
+
+    assert statuses == [503] * 3
+    assert [(line["event"], line["why"]) for line in said] == [("queue_unavailable", str(broker.fault))]

@@ -16,7 +16,7 @@ DESK = cast("Any", SimpleNamespace(owners=SimpleNamespace(webhooks=None)))
 WITH_SECRET = ApiSettings(webhook_secret=SecretStr("s"))
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_addresses_of_the_internet_are_public(address):
     assert is_public(address)
 
@@ -43,6 +43,11 @@ def test_addresses_of_the_internet_are_public(address):
         "2002:7f00:1::",
         "64:ff9b::7f00:1",
         "64:ff9b:1::1",
+        "fec0::1",
+        "::127.0.0.1",
+        "::a9fe:a9fe",
+        "5f00::1",
+        "192.0.0.8",
     ],
 )
 def test_all_others_are_not(address):
@@ -60,6 +65,8 @@ def test_all_others_are_not(address):
         "http://a b/",
         "http://ä/",
         "http://a/\n",
+        "http://256.256.256.256/",
+        "http://[v1.x]/",
         "h" * 3000,
     ],
 )
@@ -80,6 +87,13 @@ async def test_no_spelling_of_loopback_is_connected_to(host):
 
     with pytest.raises(Refused, match=r"private|not known"):
         await hooks._target(f"http://{host}/")
+
+
+@pytest.mark.parametrize("host", ["a" * 70 + ".example", "a..example"])
+async def test_a_name_that_cannot_be_one_is_not_known(host):
+    """It once was tried every 30 s until the batch expired, and never said to have failed."""
+    with pytest.raises(Refused, match="not known"):
+        await Webhooks(DESK, WITH_SECRET)._target(f"https://{host}/")
 
 
 async def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import batches, environments, judge, languages, neighbours, report, targets, walls
+from benchmarks import batches, environments, judge, languages, neighbours, report, switching, targets, walls
 from benchmarks.batches import Batches
 from benchmarks.bench import figures_of
 from benchmarks.environments import Environments
@@ -18,6 +18,7 @@ from benchmarks.measure import CONCURRENT, FULL, PARALLEL, Measurement
 from benchmarks.memory import Census, ZygoteMemory
 from benchmarks.neighbours import Neighbours
 from benchmarks.samples import Run, Sample
+from benchmarks.switching import Pair, Switching
 from benchmarks.targets import Judgement
 from benchmarks.walls import ALL, CGROUP, LINES, Walls
 from sandbox.guest import cell
@@ -25,11 +26,12 @@ from sandbox.guest import cell
 MIB = 1 << 20
 
 OF_BATCHES = {targets.BATCH_RATE, targets.UNDER_BATCH, targets.UNDER_BATCH_FAILURES}
-OF_LANGUAGES = {targets.of_language("bash"), targets.of_language("node")}
+OF_LANGUAGES = {targets.language_alone("bash"), targets.language_alone("node"), targets.of_language("node")}
 OF_NEIGHBOURS = {*map(targets.beside, HOSTILE), targets.BESIDE_FAILURES}
 OF_JUDGE = {targets.JUDGE_SMALL, targets.JUDGE_LARGE}
-OF_ENVIRONMENTS = {targets.IMAGE, targets.SWITCH_P99, targets.SWITCH_FAILURES}
-OF_EVALS = targets.TARGETS.keys() - OF_BATCHES - OF_JUDGE - OF_LANGUAGES - OF_NEIGHBOURS - OF_ENVIRONMENTS
+OF_SWITCHING = {*targets.SWITCHES.values(), targets.SWITCH_FAILURES}
+OTHERS = OF_BATCHES | OF_JUDGE | OF_LANGUAGES | OF_NEIGHBOURS | OF_SWITCHING | {targets.IMAGE}
+OF_EVALS = targets.TARGETS.keys() - OTHERS
 
 
 def run_of(latency_s, *, rate):
@@ -115,20 +117,36 @@ def test_a_language_is_judged_beside_its_bare_command():
     found = Languages()
     for name, latency_s in (("bash", 0.003), ("node", 0.03), ("c", 0.003)):
         found.evals[name] = [run_of(latency_s, rate=1)]
+        found.alone[name] = [run_of(latency_s, rate=1)]
         found.bare[name] = [run_of(0.002, rate=1)]
+    found.service = [run_of(0.001, rate=1)]
     figures = {figure.name: figure for figure in languages.figures_of(found)}
 
     assert {name for name, figure in figures.items() if figure.judgement is not Judgement.STATED} == OF_LANGUAGES
-    assert figures[targets.of_language("bash")].ratio == pytest.approx(1.5)
+    assert figures[targets.language_alone("bash")].ratio == pytest.approx(1.5)
+    assert figures[targets.language_alone("bash")].judgement is Judgement.FAIL
+    assert figures[targets.of_language("bash")].judgement is Judgement.STATED
 
 
-def test_an_image_is_judged_beside_the_default_environment_and_by_what_its_switching_costs():
+def test_an_image_is_judged_beside_the_default_environment():
     found = Environments(default=[run_of(0.002, rate=1)], image=[run_of(0.0022, rate=1)])
-    found.others = found.switched = run_of(0.03, rate=20)
     figures = {figure.name: figure for figure in environments.figures_of(found)}
 
-    assert {name for name, figure in figures.items() if figure.judgement is Judgement.PASS} == OF_ENVIRONMENTS
+    assert {name for name, figure in figures.items() if figure.judgement is Judgement.PASS} == {targets.IMAGE}
     assert figures[targets.IMAGE].ratio == pytest.approx(1.1)
+
+
+def test_a_switch_is_judged_by_what_others_feel_of_it():
+    kinds = ("nothing", *targets.SWITCHES)
+    found = Switching(
+        {what: Pair(others=run_of(0.03, rate=20), switched=run_of(0.2, rate=20), switches=2) for what in kinds}
+    )
+    figures = {figure.name: figure for figure in switching.figures_of(found)}
+    assert {name for name, figure in figures.items() if figure.judgement is Judgement.PASS} == OF_SWITCHING
+
+    del found.pairs["command"]
+    figures = {figure.name: figure for figure in switching.figures_of(found)}
+    assert figures[targets.SWITCHES["command"]].judgement is Judgement.FAIL, "it was not measured"
 
 
 def test_every_kind_of_neighbour_is_judged():

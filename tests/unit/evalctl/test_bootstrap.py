@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,6 +55,22 @@ def test_an_environment_has_no_pip_and_is_readable_whatever_the_umask(tmp_path: 
 
     assert not list(root.rglob("pip"))
     assert all(path.stat().st_mode & 0o004 for path in root.rglob("*"))
+
+
+@pytest.mark.usefixtures("empty_environment")
+def test_an_environment_does_not_lead_through_a_link_to_the_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`~/bin/python3` may be one: no cell would see it."""
+    link = tmp_path / "bin" / "python3"
+    link.parent.mkdir()
+    link.symlink_to(os.path.realpath(sys.executable))
+    monkeypatch.setattr(sys, "executable", str(link))
+    root = bootstrap.ensure_environment(tmp_path / "state")
+    targets = [os.readlink(path) for path in (root / "bin").glob("python*")]  # noqa: PTH115  as it is written
+
+    assert os.path.realpath(sys.executable) in targets
+    assert str(link) not in targets
 
 
 def test_a_failed_installation_says_where_and_leaves_no_marker(empty_environment: Path, tmp_path: Path) -> None:

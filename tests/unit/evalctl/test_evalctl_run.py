@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
 def server() -> Iterator[FakeServer]:
     with FakeServer(("127.0.0.1", 0), Handler) as server:
         server.asked = []
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield server
         server.shutdown()

@@ -17,6 +17,13 @@ def test_a_second_start_on_one_state_folder_is_refused_in_one_sentence(tmp_path:
         pass
 
 
+def test_a_folder_that_cannot_be_made_is_one_sentence_with_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(UpError, match=r"^[^\n]*cannot be written to[^\n]*EVAL_STATE_DIR$"), sole_owner(file):
+        pass
+
+
 def test_the_folder_is_free_again_afterwards(tmp_path: Path) -> None:
     for _ in range(2):
         with sole_owner(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import pytest
@@ -49,6 +50,43 @@ def test_a_layer_shares_its_files_and_remembers_what_was_added(layers: Layers) -
     previous = layers.previous()
     assert previous is not None
     assert (previous.root, previous.requirements) == (first, ["a", "b==1"])
+
+
+@pytest.mark.parametrize("reason", [errno.EPERM, errno.EXDEV, errno.EMLINK])
+def test_where_a_file_can_have_no_more_links_it_is_copied(
+    reason: int, layers: Layers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(reason, "no link")
+
+    monkeypatch.setattr("os.link", refuse)
+    layer = grown(layers, "a")
+
+    assert (layer / "lib" / "a.py").read_text() == "base"
+    assert (layer / "lib" / "link").is_symlink()
+    assert not (layer / "lib" / "a.py").samefile(layers.base.root / "lib" / "a.py")
+
+
+def test_a_full_disk_is_no_reason_to_copy(layers: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("os.link", refuse)
+    with pytest.raises(OSError, match="full"):
+        grown(layers, "a")
+
+    assert list(layers.base.root.parent.rglob("a.py")) == [layers.base.root / "lib" / "a.py"]
+    assert layers.current() == layers.base
+
+
+def test_what_a_killed_command_left_goes(layers: Layers) -> None:
+    root = grown(layers, "a")
+    (root.parent / ".partial-dead" / "lib").mkdir(parents=True)
+    (root.parent.parent / ".current-dead").symlink_to("nowhere")
+    layers.sweep()
+
+    assert [path.name for path in root.parent.iterdir()] == [root.name]
+    assert sorted(path.name for path in root.parent.parent.iterdir()) == ["current", "default-1", "layers"]
 
 
 def test_one_can_go_back_to_the_base(layers: Layers) -> None:

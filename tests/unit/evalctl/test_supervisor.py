@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,25 @@ async def test_what_served_once_is_started_again_whatever_it_says() -> None:
         await until(lambda: len(said) == 2)
 
     assert said[0] == "worker-1 exited with 3; starting it again in 0.2 s (worker-1.log)"
+
+
+async def test_a_child_that_cannot_be_started_for_a_while_is_tried_again() -> None:
+    """A full disk once ended the supervision of a child without a word."""
+    said: list[str] = []
+    log = Path("logs", "api.log")
+    log.parent.mkdir()
+    spec = replace(child("api", LEAVES_ITS_PID), log=log)
+    async with Supervisor(report=said.append) as supervisor:
+        supervisor.ready = True
+        supervisor.start(spec)
+        await until(lambda: Path("api").exists() and bool(Path("api").read_text()))
+        pid = int(Path("api").read_text())
+        log.unlink()
+        log.parent.rmdir()
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: any("did not start" in line for line in said))
+        log.parent.mkdir()
+        await until(lambda: Path("api").read_text() not in ("", str(pid)))
 
 
 async def test_a_child_that_keeps_dying_before_all_was_ready_ends_everything(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ def test_any_state_folder_can_hold_the_server(tmp_path: Path, folder: str) -> No
 def test_a_server_on_a_port_lets_nobody_in_without_the_password(tmp_path: Path) -> None:
     private = valkey.private_server(valkey.choose_server(), tmp_path / ("d" * 120))
     valkey.prepare(private)
-    stranger = Redis(port=int(private.url.rpartition(":")[2].split("/")[0]))
+    stranger = Redis(port=int(private.url.rpartition(":")[2].split("/")[0]), retry=None)
     with subprocess.Popen(private.argv, stdout=subprocess.DEVNULL) as server, stranger:
         try:
             assert eventually(lambda: refuses(stranger))

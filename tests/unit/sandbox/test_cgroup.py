@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.host import slots as host_slots
 from sandbox.host.cgroup import V1, V2, CellGroup, Files, GroupUsage, Hierarchy
+from sandbox.host.slots import Slots
 
 VERSIONS = [pytest.param(V1, "under_oom 0\noom_kill {}\n", id="1"), pytest.param(V2, "oom 9\noom_kill {}\n", id="2")]
-CONTROL_FILES = {"cgroup.procs", "pids.max", "memory.oom.group", "cpu.weight"} | {
-    name for files in (V1, V2) for name in (files.limit, files.peak, files.events)
+CONTROL_FILES = {"cgroup.procs", "tasks", "pids.max", "memory.oom.group", "cpu.weight", "cpu.shares"} | {
+    name for files in (V1, V2) for name in (files.limit, files.usage, files.peak, files.events)
 }
 
 
@@ -31,7 +33,8 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("files", "events"), VERSIONS)
 def test_a_group_counts_from_its_cell_on(files: Files, events: str, memory: Path) -> None:
-    group = CellGroup(files, memory, memory if files is V2 else memory.with_name("pids"))
+    places = [memory, memory] if files is V2 else [memory, memory.with_name("pids"), memory.with_name("cpu")]
+    group = CellGroup(files, *places)
     (memory / files.events).write_text(events.format(3))
     procs = group.join()
     group.limit_memory(1 << 20)
@@ -39,22 +42,41 @@ def test_a_group_counts_from_its_cell_on(files: Files, events: str, memory: Path
     (memory / files.peak).write_text("4096\n")
 
     assert group.usage() == GroupUsage(peak_bytes=4096, oom_kills=1)
-    assert len(procs) == (1 if files is V2 else 2)
+    assert len(procs) == (1 if files is V2 else 3)
     assert (memory / files.limit).read_text().endswith("1048576")
     group.join()
     assert group.usage().oom_kills == 0
-    group.close()
+    group.remove()
 
 
 @pytest.mark.parametrize("files", [V1, V2])
 def test_a_group_bounds_processes_and_dies_whole_where_it_can(files: Files, memory: Path) -> None:
-    group = CellGroup(files, memory, memory.with_name("pids"))
+    cpu = None if files is V2 else memory.with_name("cpu")
+    group = CellGroup(files, memory, memory.with_name("pids"), cpu)
     group.limit_processes(64)
-    group.close()
+    group.remove()
 
     assert (memory.with_name("pids") / "pids.max").read_text() == "64"
     assert (memory / "memory.oom.group").read_text() == ("1" if files is V2 else "")
-    assert (memory / "cpu.weight").read_text() == ("64" if files is V2 else ""), "a cell weighs as one process"
+
+
+@pytest.mark.parametrize("files", [V1, V2])
+def test_each_cell_of_a_group_is_young_once(files: Files, memory: Path) -> None:
+    cpu = None if files is V2 else memory.with_name("cpu")
+    group = CellGroup(files, memory, memory.with_name("pids"), cpu)
+    for step in (group.join, group.join, group.grow_up, group.join):
+        step()
+    group.remove()
+
+    share = memory / "cpu.weight" if cpu is None else cpu / "cpu.shares"
+    assert share.read_bytes() == files.young + files.grown + files.young, "what did not change is not written"
+
+
+def test_without_the_controller_cells_grow_up_unnoticed(memory: Path) -> None:
+    group = CellGroup(V1, memory, memory.with_name("pids"))
+    group.join()
+    group.grow_up()
+    group.remove()
 
 
 def test_a_peak_that_cannot_begin_anew_is_no_peak(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,21 +87,44 @@ def test_a_peak_that_cannot_begin_anew_is_no_peak(memory: Path, monkeypatch: pyt
 
     assert group.limit_memory(1 << 20)
     assert group.usage() == GroupUsage(peak_bytes=None, oom_kills=0)
-    group.close()
+    group.remove()
+
+
+@pytest.mark.parametrize("files", [V1, V2])
+def test_a_slot_gets_a_new_group_when_the_old_one_stays_charged(
+    files: Files, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a cell read first would count for the next one, and is kept by whoever holds on to it."""
+    slots = Slots(1, Hierarchy(files=files, memory=memory.parent, pids=memory.parent), name="slot")
+    first = slots.group(0, 32)
+    usage = memory.parent / "slot-0" / files.usage
+    usage.write_text("100000\n")
+
+    assert slots.group(0, 32) is first
+    usage.write_text("100000000\n")
+    second = slots.group(0, 32)
+    assert second is not None
+    assert second is not first
+    (memory.parent / "slot-1" / files.usage).write_text("0\n")
+    assert slots.group(0, 32) is second
+    monkeypatch.setattr(host_slots, "_PATIENCE_S", 0.0)  # files make these folders stay
+    slots.close()
 
 
 @pytest.mark.parametrize("files", [V1, V2])
 def test_a_group_does_not_swap(files: Files, memory: Path) -> None:
-    CellGroup(files, memory, memory.with_name("pids")).close()
+    CellGroup(files, memory, memory.with_name("pids")).remove()
 
     assert (memory / "memory.swap.max").read_text() == "0"
     assert (memory / "memory.swappiness").read_text() == "0"
 
 
 def test_groups_of_the_dead_are_swept_and_no_others(tmp_path: Path) -> None:
-    hierarchy = Hierarchy(files=V2, memory=tmp_path, pids=tmp_path)
-    for name in ("evalpool-1-0-0", "evalpool-4194999-0-0", "evalpool-4194999-1-7", "other"):
-        (tmp_path / name).mkdir()
+    hierarchy = Hierarchy(files=V1, memory=tmp_path / "memory", pids=tmp_path / "pids", cpu=tmp_path / "cpu")
+    for folder in hierarchy.folders:
+        for name in ("evalpool-1-0-0", "evalpool-4194999-0-0", "evalpool-4194999-1-7", "other"):
+            (folder / name).mkdir(parents=True)
     hierarchy.sweep()
 
-    assert {path.name for path in tmp_path.iterdir()} == {"evalpool-1-0-0", "other"}
+    for folder in hierarchy.folders:
+        assert {path.name for path in folder.iterdir()} == {"evalpool-1-0-0", "other"}

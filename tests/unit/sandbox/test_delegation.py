@@ -30,10 +30,46 @@ def test_all_that_a_container_sees_is_its_own(tmp_path: Path) -> None:
     assert place_for_cells(group(tmp_path), "/") == tmp_path
 
 
-def test_what_systemd_did_not_delegate_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = group(tmp_path / "session.scope")
+def systemctl(folder: Path, answer: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A systemd that answers so; the file with what it was asked."""
+    folder.mkdir()
+    program, asked = folder / "systemctl", folder / "asked"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {asked}\n{answer}\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return asked
+
+
+@pytest.mark.parametrize("answer", ["echo no", "exit 1", "echo; echo yes >&2"])
+def test_what_systemd_did_not_delegate_is_left_alone(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = systemctl(tmp_path / "bin", answer, monkeypatch)
+    group(tmp_path / "session.scope")
+
+    assert place_for_cells(tmp_path, "/session.scope") is None
+    assert asked.read_text() == "show --property=Delegate --value -- session.scope\n"
+
+
+def test_a_systemd_that_is_not_there_has_delegated_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    group(tmp_path / "session.scope")
+
     assert place_for_cells(tmp_path, "/session.scope") is None
 
+
+def test_a_users_own_systemd_marks_nothing_and_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So found with systemd 252: `systemd-run --user --scope -p Delegate=yes` leaves no mark on the group."""
+    asked = systemctl(tmp_path / "bin", "echo yes", monkeypatch)
+    own = "user.slice/user@1000.service/app.slice/run-r1.scope"
+    folder = group(tmp_path / own)
+
+    assert place_for_cells(tmp_path, f"/{own}") == folder
+    assert asked.read_text() == "--user show --property=Delegate --value -- run-r1.scope\n"
+
+
+def test_what_systemd_marked_as_delegated_is_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = group(tmp_path / "session.scope")
     monkeypatch.setattr(delegation.os, "getxattr", lambda _, name: b"1" if name == "user.delegate" else b"0")
     assert place_for_cells(tmp_path, "/session.scope") == folder
 
@@ -61,6 +97,31 @@ def test_processes_move_inside_where_they_are_found_again(tmp_path: Path, monkey
 
     assert (moved, (folder / "cgroup.subtree_control").read_text()) == (["11", "12"], "+memory +pids")
     assert place_for_cells(folder, "/evalpool.inner") == folder
+
+
+def test_what_is_forked_while_its_parent_moves_is_moved_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, real, moved = group(tmp_path / "a", processes="11\n"), Path.write_text, []
+
+    def write_text(file: Path, text: str) -> int:
+        if file.parent.name == "evalpool.inner":
+            moved.append(text)
+            return real(folder / "cgroup.procs", "12\n" if text == "11" else "")
+        if (folder / "cgroup.procs").read_text():
+            raise OSError(errno.EBUSY, "busy")
+        return real(file, text)
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    hand_down(folder)
+
+    assert (moved, (folder / "cgroup.subtree_control").read_text()) == (["11", "12"], "+memory +pids")
+
+
+def test_a_group_that_stays_busy_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = group(tmp_path / "a", processes="11\n")
+    monkeypatch.setattr(Path, "write_text", lambda *_: (_ for _ in ()).throw(OSError(errno.EBUSY, "busy")))
+
+    with pytest.raises(OSError, match="busy"):
+        hand_down(folder)
 
 
 def test_processors_are_shared_out_by_cell_where_that_can_be_had(tmp_path: Path) -> None:

@@ -169,6 +169,38 @@ def test_a_preset_is_a_language_in_one_line_and_the_table_wins(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
+    ("table", "warm"),
+    [
+        ('preset = "bash"', "bash"),
+        ('preset = "node"\nfilename = "main.mjs"', "node"),
+        ('preset = "node"\nwarm = false', ""),
+        ('preset = "c"', ""),
+        ('filename = "a.js"\ncommand = "/opt/bin/nodejs a.js"', "node"),
+        ('filename = "a.js"\ncommand = "node a.js"\nwarm = "node"', "node"),
+        ('filename = "a.sh"\ncommand = "bash -e a.sh"', ""),
+        ('filename = "a.sh"\ncommand = "sh a.sh"', ""),
+        ('preset = "bash"\nenv = { BASH_ENV = "/srv/rc" }', ""),
+        ('preset = "node"\nenv = { NODE_OPTIONS = "--stack-size=99" }', ""),
+    ],
+)
+def test_a_command_that_can_wait_for_its_program_is_known_by_its_words(folder: Path, table: str, warm: str) -> None:
+    assert read(folder, f"[mine]\n{table}\n")["mine"].warm == warm
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ('preset = "bash"\nwarm = true', "warm: must be false, or one of bash, node"),
+        ('preset = "bash"\nwarm = "node"', "warm: `bash main.sh` cannot be started as node"),
+        ('filename = "a.sh"\ncommand = "bash -e a.sh"\nwarm = "bash"', "warm: `bash -e a.sh` cannot be started"),
+    ],
+)
+def test_a_command_that_cannot_wait_is_a_fault(folder: Path, table: str, fault: str) -> None:
+    with pytest.raises(EnvironmentsError, match=fault):
+        read(folder, f"[mine]\n{table}\n")
+
+
+@pytest.mark.parametrize(
     ("table", "fault"),
     [
         ('preset = "cobol"', "preset: must be one of bash, node, c, cpp"),

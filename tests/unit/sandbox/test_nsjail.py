@@ -11,13 +11,19 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from sandbox import bare_environment
+from sandbox.guest.place import DEVICES
+from sandbox.host.helper_elf import helper_elf
 from sandbox.host.init_elf import init_elf
 from sandbox.host.nsjail import nsjail_argv
-from sandbox.host.rootfs import DEVICES, Bind, RootFs, build_rootfs
+from sandbox.host.rootfs import Bind, RootFs, build_rootfs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = RootFs(path=Path("/r"), binds=(Bind(source="/usr", target="/usr", hidden=False),))
 
@@ -49,9 +55,10 @@ def test_a_root_folder_holds_nothing_of_the_host_but_what_is_listed(tmp_path: Pa
     assert [path for path in entries if path.stat().st_mode & 0o022] == []
 
 
+@pytest.mark.parametrize("make", [init_elf, helper_elf])
 @pytest.mark.parametrize(("machine", "number"), [("x86_64", 62), ("aarch64", 183)])
-def test_init_is_a_whole_executable(machine: str, number: int) -> None:
-    elf = init_elf(machine)
+def test_what_is_machine_code_is_a_whole_executable(make: Callable[[str], bytes], machine: str, number: int) -> None:
+    elf = make(machine)
     kind, found, _, entry, segment = struct.unpack_from("<HHIQQ", elf, 16)
     load, flags, offset, address, _, file_bytes, memory_bytes, _ = struct.unpack_from("<IIQQQQQQ", elf, segment)
 
@@ -74,11 +81,16 @@ def _becomes(holds: tuple[str, bool], init: subprocess.Popen[bytes]) -> bool:
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="there is no init for it")
 def test_init_sleeps_reaps_and_dies_only_when_killed(tmp_path: Path) -> None:
-    """In the place of orphans stands the child of a Python that becomes init."""
+    """In the place of orphans stand the children of a Python that becomes init, one of which is dead already."""
     path = tmp_path / "init"
     path.write_bytes(init_elf())
     path.chmod(0o755)
-    code = f"import os, time\nif os.fork() == 0: time.sleep(0.3); os._exit(3)\nos.execv({str(path)!r}, ['init'])"
+    code = f"""
+import os, time
+if os.fork() == 0: time.sleep(0.3); os._exit(3)
+if (dead := os.fork()) == 0: os._exit(3)
+os.waitid(os.P_PID, dead, os.WEXITED | os.WNOWAIT)
+os.execv({str(path)!r}, ['init'])"""
     with subprocess.Popen([sys.executable, "-c", code]) as init:
         assert _becomes(("init", True), init)
         assert _becomes(("init", False), init)

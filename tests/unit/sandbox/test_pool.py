@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from sandbox import SandboxConfig
+from sandbox import SandboxConfig, SandboxUnavailable
 from sandbox.host import pool as pools
 from sandbox.host.pool import Pool
 
@@ -16,17 +16,22 @@ from sandbox.host.pool import Pool
 class HandPool(Pool):
     """Cells are started as asked for, and get warm by hand."""
 
-    def __init__(self, tmp_path: Any, *, wanted: int) -> None:
+    def __init__(self, tmp_path: Any, *, wanted: int, ahead: int = 0) -> None:
         nothing = cast("Any", None)
-        super().__init__("tier", slots=nothing, config=SandboxConfig(run_dir=tmp_path), boot=nothing)
+        super().__init__("tier", slots=nothing, config=SandboxConfig(run_dir=tmp_path), boot=nothing, ahead=ahead)
         self._wanted = wanted
         self.lost = asyncio.Event()
         self._refill()
 
-    def _start(self, *, trace: bool, rehearse: bool = True) -> Any:  # noqa: ARG002
+    def _start(self, *, trace: bool = False, rehearse: bool = True, own: bool = False) -> Any:  # noqa: ARG002
         warm = asyncio.get_running_loop().create_future()
-        cell: Any = SimpleNamespace(jail=SimpleNamespace(lost=self.lost), warm=warm)
-        self._starting.add(cast("Any", _Hashable(cell)))
+        ahead = rehearse and self._is_behind
+        cell = _Hashable(jail=SimpleNamespace(lost=self.lost), warm=warm, ahead=ahead, rehearsed=rehearse)
+        cell.discarded, cell.discard = False, lambda: setattr(cell, "discarded", True)
+        if own:
+            warm.set_result(None)
+        else:
+            self._starting.add(cast("Any", cell))
         return cell
 
     async def warmed(self, count: int) -> None:
@@ -36,9 +41,8 @@ class HandPool(Pool):
         await asyncio.sleep(0)
 
 
-class _Hashable:
-    def __init__(self, cell: Any) -> None:
-        self.jail, self.warm = cell.jail, cell.warm
+class _Hashable(SimpleNamespace):
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 async def asked(pool: Pool, *, patient: bool) -> asyncio.Task[Any]:
@@ -81,11 +85,100 @@ async def test_patience_ends(tmp_path, monkeypatch):
     assert first.done()
 
 
+async def test_nothing_is_rehearsed_in_a_rush(tmp_path, monkeypatch):
+    pool = HandPool(tmp_path, wanted=2)
+    assert all(cell.rehearsed for cell in pool._starting)
+    await pool.warmed(2)
+    waiting = [await asked(pool, patient=False) for _ in range(3)]
+    await pool.warmed(2)
+    await asyncio.gather(*waiting)
+
+    pool._refill()
+    assert not any(cell.rehearsed for cell in pool._starting), "somebody just had to wait"
+    pool._starting.clear()
+    monkeypatch.setattr(pools, "_RUSH_S", 0.0)
+    pool._refill()
+    assert all(cell.rehearsed for cell in pool._starting)
+
+
 async def test_where_one_cell_is_kept_it_is_for_all(tmp_path):
     pool = HandPool(tmp_path, wanted=1)
     await pool.warmed(1)
 
     assert (await pool.acquire(patient=True))[1]
+
+
+@pytest.mark.parametrize("patient", [False, True])
+async def test_a_cell_that_comes_as_its_run_is_cancelled_is_let_go_of(patient, tmp_path):
+    """It once kept its slot for ever: nobody had it."""
+    pool = HandPool(tmp_path, wanted=1)
+    first = await asked(pool, patient=patient)
+    cells = list(pool._starting)
+    for one in cells:
+        one.warm.set_result(None)
+        pool._on_warm(one, 0.0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+
+    assert [one.discarded for one in cells].count(True) + pool.warm == len(cells)
+
+
+async def test_a_slot_without_a_cgroup_is_free_again(tmp_path):
+    """It once ended the pool's own loop: no zygote was replaced from then on."""
+
+    def group(*_: object) -> None:
+        raise SandboxUnavailable("no cgroup")
+
+    given: list[int] = []
+    slots: Any = SimpleNamespace(take=lambda: 7, give=given.append, group=group)
+    pool = Pool("tier", slots=slots, config=SandboxConfig(run_dir=tmp_path), boot=cast("Any", None))
+    pool._jail = cast("Any", SimpleNamespace())
+    pool._refill()
+
+    assert given == [7]
+
+
+class _Jail:
+    """Takes an order for a cell if it lives; dies of it otherwise, as one does whose zygote was killed meanwhile."""
+
+    def __init__(self, *, lives: bool) -> None:
+        self.lives, self.lost, self.forked, self.residents = lives, asyncio.Event(), 0, 0
+        self.on_lost: Any = None
+
+    def fork(self, *_: object, **__: object) -> None:
+        self.forked += 1
+        if not self.lives:
+            raise BrokenPipeError
+
+    def lose(self) -> None:
+        if not self.lost.is_set():
+            self.lost.set()
+            self.on_lost()
+
+    async def close(self) -> None:
+        self.lose()
+
+
+async def test_a_zygote_that_dies_as_it_is_taken_over_is_replaced(tmp_path, monkeypatch):
+    """Its pool once had no zygote from then on, and its worker failed every program."""
+    monkeypatch.setattr(pools, "_BACKOFF_S", (0.0,))
+    booted = [_Jail(lives=False), _Jail(lives=False), _Jail(lives=True)]
+    coming = iter(booted)
+
+    async def boot() -> Any:
+        return next(coming)
+
+    slots: Any = SimpleNamespace(take=lambda: 0, give=lambda _: None, group=lambda *_: None)
+    pool = Pool("tier", slots=slots, config=SandboxConfig(run_dir=tmp_path), boot=boot)
+    pool._renew()
+    await asyncio.sleep(0.05)
+
+    assert [jail.forked for jail in booted] == [1, 1, 1]
+    assert pool._jail is cast("Any", booted[-1])
+    [cell] = pool._starting
+    await pool.close()
+    cell.discard()
 
 
 async def test_who_gave_up_is_given_nothing(tmp_path):
@@ -97,3 +190,23 @@ async def test_who_gave_up_is_given_nothing(tmp_path):
     await pool.warmed(2)
 
     assert pool.warm == 2
+
+
+async def test_a_command_is_started_in_so_many_cells_and_in_none_that_somebody_waits_for(tmp_path):
+    pool = HandPool(tmp_path, wanted=3, ahead=2)
+    assert sorted(cell.ahead for cell in pool._starting) == [False, True, True]
+    await pool.warmed(3)
+    waiting = [await asked(pool, patient=False) for _ in range(4)]
+
+    assert [cell.ahead for cell in pool._starting] == [False] * 4, "one for who waits, three to have again"
+    waiting[3].cancel()
+
+
+async def test_a_run_that_needs_a_plain_cell_gets_one(tmp_path):
+    pool = HandPool(tmp_path, wanted=3, ahead=2)
+    await pool.warmed(3)
+    taken = [await pool.acquire(plain=True) for _ in range(2)]
+
+    assert [(cell.ahead, warm) for cell, warm in taken] == [(False, True), (False, False)]
+    assert pool.warm == 2
+    assert (await pool.acquire())[0].ahead

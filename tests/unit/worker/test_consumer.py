@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from jobs.memory_broker import MemoryBroker
 from jobs.model import Finish, Job, JobResult, Lane, Status
+from jobs.tail import stop
+from worker import consumer as consumers
 from worker.consumer import Consumer
 from worker.metrics import WorkerMetrics
 
@@ -29,6 +31,7 @@ class Pool:
     def __init__(self) -> None:
         self.broker = MemoryBroker()
         self.running: dict[str, asyncio.Event] = {}
+        self.started: list[str] = []
         self.sizes: dict[str, int] = {}
         runner = SimpleNamespace(is_poison=lambda _: False, run=self._run)
         self.consumer = Consumer(
@@ -40,6 +43,7 @@ class Pool:
         )
 
     async def _run(self, delivery: Delivery) -> JobResult:
+        self.started.append(delivery.job.id)
         self.running[delivery.job.id] = done = asyncio.Event()
         await done.wait()
         del self.running[delivery.job.id]
@@ -64,6 +68,7 @@ async def consuming() -> AsyncIterator[Pool]:
     yield pool
     for done in pool.running.values():
         done.set()
+    await stop(task)  # a lease that waits would wait for a second
     await pool.consumer.drain(task, 1)
 
 
@@ -142,3 +147,88 @@ async def test_big_results_go_out_one_by_one_and_small_ones_between_them(monkeyp
         gone.set()
         await pool.settled()
         assert under_way == ["job0", "job2", "job1"]
+
+
+async def test_programs_start_while_big_results_go_out(monkeypatch: pytest.MonkeyPatch):
+    async with consuming() as pool:
+        gone = asyncio.Event()
+
+        async def finish(*_: object) -> Finish:
+            await gone.wait()
+            return Finish.RECORDED
+
+        monkeypatch.setattr(pool.consumer._broker, "finish", finish)
+        pool.sizes = {f"job{number}": 1 << 20 for number in range(STARTS)}
+        await pool.submit("job", STARTS + 1, Lane.SINGLE)
+        started = await pool.settled()
+        for done in list(pool.running.values()):
+            done.set()
+
+        assert started == set(pool.sizes)
+        assert await pool.settled() == {f"job{STARTS}"}
+        gone.set()
+
+
+async def test_a_cancel_that_comes_while_the_result_is_recorded_does_not_lose_it(monkeypatch: pytest.MonkeyPatch):
+    """The job once was nobody's until its lease ran out, and then was taken over and counted as of a dead worker."""
+    async with consuming() as pool:
+        recording, recorded = asyncio.Event(), asyncio.Event()
+        finish = pool.consumer._broker.finish
+
+        async def slow(delivery: Delivery, result: JobResult) -> Finish:
+            recording.set()
+            await recorded.wait()
+            return await finish(delivery, result)
+
+        monkeypatch.setattr(pool.consumer._broker, "finish", slow)
+        await pool.submit("job", 1, Lane.SINGLE)
+        await pool.settled()
+        pool.consumer.cancel("job0")  # kills the program; its result is that it was cancelled
+        await recording.wait()
+        pool.consumer.cancel("job0")
+        pool.consumer.lose(pool.consumer.deliveries)  # as a renewal that crosses the finish says
+        recorded.set()
+        await pool.settled()
+
+        assert not await pool.broker.depth(Lane.SINGLE)
+
+
+async def test_a_cancel_that_comes_before_a_jobs_first_step_ends_its_lease_and_frees_its_slot():
+    """A worker that heard of a job and of its cancel in one turn of the loop once held both for ever."""
+    pool = Pool()
+    await pool.submit("job", 1, Lane.SINGLE)
+    pool.consumer.start(await pool.consumer._broker.lease(single=1, batch=0, wait_s=0))
+    pool.consumer.cancel("job0")
+
+    assert await pool.settled() == set()
+    assert not pool.consumer.deliveries
+    assert not await pool.broker.depth(Lane.SINGLE)
+
+
+async def test_a_job_that_is_lost_before_its_first_step_does_not_run_here():
+    pool = Pool()
+    await pool.submit("job", 1, Lane.SINGLE)
+    leased = await pool.consumer._broker.lease(single=1, batch=0, wait_s=0)
+    pool.consumer.start(leased)
+    pool.consumer.lose(leased)
+
+    assert await pool.settled() == set()
+    assert not pool.consumer.deliveries
+    assert await pool.broker.depth(Lane.SINGLE) == 1
+
+
+async def test_jobs_of_the_dead_come_before_new_ones_however_many_there_are(monkeypatch: pytest.MonkeyPatch):
+    """Where new jobs took every slot as it came free, they once waited until no new one was left."""
+    monkeypatch.setattr(consumers, "_LOOK_S", 0.05)
+    async with consuming() as pool:
+        await pool.submit("dead", 1, Lane.SINGLE)
+        await pool.settled()
+        [entry] = pool.broker.lanes[Lane.SINGLE].values()
+        pool.consumer.lose(pool.consumer.deliveries)
+        entry.owner, entry.leased_at = "dead", 0.0
+        pool.consumer._broker._held.clear()  # type: ignore[attr-defined]
+        await pool.submit("new", 20, Lane.SINGLE)
+        await asyncio.sleep(0.3)
+
+        assert pool.started.count("dead0") == 2
+        assert "new19" not in pool.started

@@ -1,0 +1,71 @@
+# ruff: noqa: D102 (documented once, in the Protocols)
+"""The submitting half of the broker, on one Redis. Its inbox is in `redis_inbox`."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+from jobs import keys, wire
+from jobs.connect import redis_errors
+from jobs.errors import LaneFull
+from jobs.model import JobState, Submission
+from jobs.redis_gauges import RedisGauges
+from jobs.scripts import Stream
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from jobs.model import Job, JobResult, SharedPart
+
+_NO_RESULT = (None, keys.SUBMITTED, keys.QUEUED)
+
+
+class RedisSubmitter(RedisGauges):
+    """Implements `Submitter`."""
+
+    async def submit(self, job: Job) -> Submission:
+        bound = self._settings.lane_bounds[job.lane]
+        with redis_errors():
+            word, depth = await self._scripts.submit(
+                Stream(job.lane, job.environment),
+                job_id=job.id,
+                job=wire.encode(job),
+                bound=bound,
+                record=keys.QUEUED if job.keep_result else keys.SUBMITTED,
+                ttl_s=self._record_ttl_s(job),
+            )
+        if word == "full":
+            raise LaneFull(lane=job.lane, depth=depth, bound=bound)
+        return Submission(word)
+
+    async def cancel(self, job_id: str) -> None:
+        with redis_errors():
+            await self._redis.xadd(self._keys.cancels, {"id": job_id}, maxlen=keys.CANCEL_LENGTH)
+
+    async def state(self, job_id: str) -> JobState | None:
+        with redis_errors():
+            # The first byte tells the states apart; the whole may be megabytes.
+            first = await self._redis.getrange(self._keys.job(job_id), 0, 0)
+        if first in (b"", keys.SUBMITTED):
+            return None
+        return JobState.QUEUED if first == keys.QUEUED else JobState.DONE
+
+    async def result(self, job_id: str) -> JobResult | None:
+        with redis_errors():
+            data: Any = await self._redis.get(self._keys.job(job_id))
+        return None if data in _NO_RESULT else wire.decode_result(data)
+
+    async def share(self, part_id: str, part: SharedPart, *, ttl_s: int) -> None:
+        with redis_errors():
+            await self._redis.set(self._keys.shared(part_id), wire.encode(part), ex=ttl_s)
+
+    async def unshare(self, part_id: str) -> None:
+        with redis_errors():
+            await self._redis.unlink(self._keys.shared(part_id))
+
+    def _record_ttl_s(self, job: Job) -> int:
+        if not job.keep_result:
+            return keys.SUBMITTED_TTL_S
+        return self._settings.result_ttl_s + max(0, math.ceil(job.deadline_at - time.time()))

@@ -1,0 +1,88 @@
+"""What the short way to Redis must not lose of the long one."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from jobs.pool import Pool
+
+OPTIONS = {"socket_timeout": 3, "timeout": 3, "health_check_interval": 15, "retry": Retry(NoBackoff(), 1)}
+
+
+@pytest.fixture
+async def client_of(valkey):
+    """Client of the test's server over so many connections."""
+    clients = []
+
+    def make(size, **options):
+        client = Redis.from_pool(Pool.from_url(valkey.url, **{**OPTIONS, "max_connections": size, **options}))
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_000, 70_000, 3_000_000])
+async def test_what_is_sent_arrives(client_of, size):
+    client = client_of(1)
+    assert await client.echo(b"\r\n" * (size // 2)) == b"\r\n" * (size // 2)
+    assert await client.execute_command("CONFIG GET", "maxmemory")  # a name of two words
+    assert await client.execute_command("SET", "pool", 17, "PX", memoryview(b"1000"))
+
+
+async def test_connections_are_used_again_and_no_more_than_were_allowed(client_of):
+    client = client_of(3)
+    ids = [await client.client_id() for _ in range(5)]
+    assert len(set(ids)) == 1
+
+    ids = await asyncio.gather(*(client.client_id() for _ in range(200)))
+    assert 1 < len(set(ids)) <= 3
+
+
+async def test_who_waits_in_line_has_its_turn_or_is_told(client_of):
+    client = client_of(1, timeout=0.2)
+    hold = asyncio.create_task(client.blpop(["pool-nothing"], timeout=1))
+    await asyncio.sleep(0.05)
+    with pytest.raises(RedisConnectionError, match="No connection available"):
+        await client.ping()
+    await hold
+
+    patient = client_of(1)
+    holds = [asyncio.create_task(patient.blpop(["pool-nothing"], timeout=0.1)) for _ in range(3)]
+    assert await patient.ping()
+    assert await asyncio.gather(*holds) == [None] * 3
+
+
+async def test_a_connection_that_was_cut_is_replaced(client_of):
+    client, other = client_of(1), client_of(1)
+    for _ in range(3):
+        await other.client_kill_filter(_id=str(await client.client_id()))
+        assert await client.ping()
+
+
+async def test_a_server_that_is_gone_is_an_error_of_its_own():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        client = Redis.from_pool(Pool.from_url(f"redis://127.0.0.1:{nobody.getsockname()[1]}", **OPTIONS))
+        for _ in range(3):
+            with pytest.raises(RedisConnectionError):
+                await client.ping()
+        await client.aclose()
+
+
+async def test_an_answer_that_nobody_waited_for_is_nobody_elses(client_of):
+    client = client_of(1)
+    waiting = asyncio.create_task(client.blpop(["pool-late"], timeout=1))
+    await asyncio.sleep(0.05)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert [await client.echo(str(number)) for number in range(3)] == [b"0", b"1", b"2"]
