@@ -5,7 +5,7 @@ async with Sandbox(default_environment(path), SandboxConfig(run_dir=folder)) as 
 """
 
 from sandbox.bytecode import Bytecode
-from sandbox.config import CellLimits, SandboxConfig
+from sandbox.config import YOUNG_S, CellLimits, SandboxConfig
 from sandbox.ending import Ending, ending_of
 from sandbox.environment import Environment, Kind, Tier, bare_environment, default_environment
 from sandbox.environments_file import EnvironmentsError
@@ -15,6 +15,7 @@ from sandbox.shared import Shared
 from sandbox.spec import CompileReport, Limits, RunReport, RunSpec, Usage
 
 __all__ = [
+    "YOUNG_S",
     "Bytecode",
     "CellLimits",
     "CompileReport",

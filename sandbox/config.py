@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+YOUNG_S = 0.1
+"""So long a run has the larger share of processors; a worker bounds how many runs are so young (`EVAL_STARTS`)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellLimits:

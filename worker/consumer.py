@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jobs import tail
 from jobs.errors import BrokerUnavailable
 from jobs.model import Finish, Lane, Reason
+from sandbox import YOUNG_S
 from worker.runner import fail
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _PAUSE_S = 0.2
 _LOOK_S = 1.5
 """For jobs of the dead, where new ones leave no slot free when `leases` looks."""
 _CANCELLED_KEPT = 10_000
-_YOUNG_S = 0.1
 _BIG_BYTES = 128 << 10
 """Results of more go out one by one: a small one, which comes between, is not to wait behind many of them."""
 
@@ -135,7 +135,7 @@ class Consumer:
             running.task = loop.create_task(self._work(running))
             self._running.add(running)
             self._metrics.leased(delivery)
-            loop.call_later(_YOUNG_S, self._settle)
+            loop.call_later(YOUNG_S, self._settle)
         self._settle()
 
     def cancel(self, cancelled: str) -> None:
@@ -174,7 +174,7 @@ class Consumer:
         await tail.stop(giving_back)
 
     def _young(self) -> Counter[Lane]:
-        grown_by = time.monotonic() - _YOUNG_S
+        grown_by = time.monotonic() - YOUNG_S
         return Counter(one.delivery.lane for one in self._running if one.started_at > grown_by and not one.big)
 
     def _free(self, lane: Lane, young: Counter[Lane]) -> int:

@@ -11,6 +11,7 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
+from sandbox.config import YOUNG_S
 from sandbox.errors import JailFailed
 from sandbox.guest import protocol
 from sandbox.host.capture import Capture
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     OnOutput = Callable[[str, bytes], None]
 
-_YOUNG_S = 0.1
-"""So long a run has the larger share of processors. A worker bounds how many are so young (`EVAL_STARTS`)."""
 _END_S = 10.0
 """After a kill, the longest wait for the end of a program before its whole jail is killed."""
 _GONE_S = 30.0
@@ -108,7 +107,7 @@ class Cell:
                 capture.on_chunk = lambda chunk, name=name: on_output(name, chunk)
         started = time.perf_counter()
         timer = self._loop.call_later(limits.wall_s, self._time_out)
-        growing = self._loop.call_later(_YOUNG_S, self._grow_up)
+        growing = self._loop.call_later(YOUNG_S, self._grow_up)
         try:
             with contextlib.suppress(OSError):  # it broke: what that means is judged when it has ended
                 self._limit_memory(limits.memory_bytes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -10,26 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
+from toolchains import started
 
 from sandbox import Sandbox, SandboxConfig
 from sandbox.presets import PRESETS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from toolchains import Language
+
     from sandbox import Environment
-
-    Language = Callable[[str], Awaitable[Sandbox]]
-
-
-async def started(sandbox: Sandbox, *, warm: int = 1) -> Sandbox:
-    """Wait for so many warm cells, one with the command started in it if the environment has that."""
-    ahead = bool(sandbox.environment.warm)
-    pool = sandbox.pools["exec"]
-    while pool.warm < warm or not any(cell.ahead is ahead for cell in pool._warm):  # noqa: ASYNC110
-        await asyncio.sleep(0.002)
-    return sandbox
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

@@ -16,7 +16,7 @@ from sandbox.spec import CompileReport
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Language
+    from toolchains import Language
 
 HELLO = '#include <stdio.h>\nint main(int c, char **v) {{ puts("{}"); return c - 1; }}'
 

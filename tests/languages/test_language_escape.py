@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
-from conftest import started
 from roots import small_root
+from toolchains import started
 
 from sandbox import Ending, Limits, RunSpec, Sandbox, SandboxConfig, ending_of
 from sandbox.presets import PRESETS
@@ -24,7 +24,7 @@ from sandbox.presets import PRESETS
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from conftest import Language
+    from toolchains import Language
 
 HERE = Path(__file__).parent
 TABLE = tomllib.loads((HERE.parent / "jail" / "policy_table.toml").read_text())

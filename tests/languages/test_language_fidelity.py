@@ -20,7 +20,7 @@ from sandbox.presets import PRESETS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conftest import Language
+    from toolchains import Language
 
     from sandbox import Environment
 

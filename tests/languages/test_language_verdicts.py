@@ -10,7 +10,7 @@ import pytest
 from sandbox import Ending, Limits, NotSupported, RunReport, RunSpec, ending_of
 
 if TYPE_CHECKING:
-    from conftest import Language
+    from toolchains import Language
 
 pytestmark = [pytest.mark.jail, pytest.mark.asyncio(loop_scope="session")]
 QUICK = Limits(wall_s=0.5, memory_bytes=64 << 20)

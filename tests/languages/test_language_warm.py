@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import started
 from roots import small_root
+from toolchains import started
 
 from sandbox import Ending, Limits, RunReport, RunSpec, Sandbox, SandboxConfig, ending_of
 from sandbox.preludes import PRELUDES
@@ -20,7 +20,7 @@ from sandbox.presets import PRESETS
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from conftest import Language
+    from toolchains import Language
 
     Plain = Callable[[str], Awaitable[Sandbox]]
 
