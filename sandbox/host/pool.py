@@ -31,7 +31,7 @@ _OPEN_PAUSES_S = (0.0, 0.2, 1.0)
 _TICK_S = 1.0
 _PATIENCE_S = 1.0
 _DOWN_S = 2.0
-"""So long a tier may be without a zygote; a boot takes less."""
+"""So long a tier may be without a zygote, or have one whose cells do not get warm; a boot takes less."""
 _RUSH_S = 0.05
 """So long after somebody found no warm cell the next ones are likely to find none either."""
 _SLOT_S = 0.005
@@ -81,8 +81,8 @@ class Pool:
         self._slots, self._config, self._boot, self._review = slots, config, boot, review
         self._wanted, self._ahead = 1, ahead
         self._jail: Jail | None = None
-        self._lost_at: float | None = None
-        """Since when there is no zygote."""
+        self._failing_since: float | None = None
+        """When a zygote was lost, or a cell did not get warm; None once one has."""
         self._born_at = 0.0
         self._retired: list[Jail] = []
         self._warm: list[Cell] = []
@@ -151,8 +151,8 @@ class Pool:
 
     @property
     def is_down(self) -> bool:
-        """Whether there has been no zygote for so long that programs had better go elsewhere."""
-        return self._lost_at is not None and time.monotonic() - self._lost_at > _DOWN_S
+        """Whether no cell has got warm for so long that programs had better go elsewhere."""
+        return self._failing_since is not None and time.monotonic() - self._failing_since > _DOWN_S
 
     @property
     def warm(self) -> int:
@@ -288,7 +288,7 @@ class Pool:
         if cell.warm.cancelled() or cell.warm.exception() is not None:
             self._on_stillborn(cell)
             return
-        self._stillborn = 0
+        self._stillborn, self._failing_since = 0, None
         self.stats.refills += 1
         self.stats.refill_s += time.perf_counter() - ordered_at
         waiter = _first(self._waiting)
@@ -304,11 +304,16 @@ class Pool:
             return  # its jail's end is news enough
         self.stats.cells_stillborn += 1
         self._stillborn += 1
+        self._fails()
         error = None if cell.warm.cancelled() else cell.warm.exception()
         log.warning("cell stillborn", extra={"event": "cell_stillborn", "tier": self.name, "why": str(error)})
         if self._stillborn >= _STILLBORN:
             self._stillborn = 0
             cell.jail.lose()
+
+    def _fails(self) -> None:
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
 
     def _give_up(self, cell: Cell) -> None:
         cell.warm.cancel()
@@ -324,7 +329,7 @@ class Pool:
     # The jail's life.
 
     def _adopt(self, jail: Jail) -> None:
-        self._jail, self._born_at, self._lost_at = jail, time.monotonic(), None
+        self._jail, self._born_at = jail, time.monotonic()
         jail.on_lost = lambda: self._on_lost(jail)
         if jail.lost.is_set():  # before it could say so
             self._on_lost(jail)
@@ -333,7 +338,8 @@ class Pool:
         self._warm = [cell for cell in self._warm if cell.jail is not jail]
         self._task(jail.close())
         if jail is self._jail:
-            self._jail, self._lost_at = None, time.monotonic()
+            self._jail = None
+            self._fails()
             self.stats.zygotes_died += 1
             log.warning("zygote died", extra={"event": "zygote_died", "tier": self.name})
             self._renew()

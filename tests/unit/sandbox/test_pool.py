@@ -34,6 +34,12 @@ class HandPool(Pool):
             self._starting.add(cast("Any", cell))
         return cell
 
+    async def stillborn(self, count: int) -> None:
+        for one in list(self._starting)[:count]:
+            one.warm.cancel()
+            self._on_warm(one, 0.0)
+        await asyncio.sleep(0)
+
     async def warmed(self, count: int) -> None:
         for one in list(self._starting)[:count]:
             one.warm.set_result(None)
@@ -179,6 +185,16 @@ async def test_a_zygote_that_dies_as_it_is_taken_over_is_replaced(tmp_path, monk
     [cell] = pool._starting
     await pool.close()
     cell.discard()
+
+
+async def test_a_zygote_whose_cells_do_not_get_warm_is_as_good_as_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(pools, "_DOWN_S", 0.0)
+    pool = HandPool(tmp_path, wanted=3)
+    await pool.stillborn(2)
+    assert pool.is_down
+
+    await pool.warmed(1)
+    assert not pool.is_down
 
 
 async def test_who_gave_up_is_given_nothing(tmp_path):
