@@ -267,7 +267,7 @@ async def post(
     return Answer(code=response.status_code, body=response.json(), took_s=time.monotonic() - started_at)
 
 
-async def until(holds: Callable[[], bool], what: str, *, within_s: float = 10.0) -> None:
+async def until(holds: Callable[[], bool], what: str, *, within_s: float = 30.0) -> None:
     """Wait for something to come true, while others go on."""
     deadline = time.monotonic() + within_s
     while not holds():

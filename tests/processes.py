@@ -19,7 +19,7 @@ def runs(pid: int) -> bool:
     return state not in "ZX"
 
 
-def eventually(holds: Callable[[], bool], *, within_s: float = 15.0) -> bool:
+def eventually(holds: Callable[[], bool], *, within_s: float = 30.0) -> bool:
     """Whether it comes true in time."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -31,7 +31,7 @@ async def test_what_a_killed_worker_left_dies_and_the_next_one_sweeps_it_up(own:
     folders = {folder.name.split("-")[-2]: folder for folder in runs_of(own)}
     groups = cgroups_of(neighbour.pid)
     dead.kill()
-    await until(lambda: not any(map(runs, families[dead])), "the end of its jails", within_s=2)
+    await until(lambda: not any(map(runs, families[dead])), "the end of its jails", within_s=10)
     own.start_worker()
     await own.ready()
 

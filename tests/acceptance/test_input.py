@@ -71,7 +71,7 @@ async def test_100_mb_of_output_are_cut_off_soon(cluster: Cluster) -> None:
 
     assert (out.verdict, out.body["stdout_truncated"], len(out.stdout)) == ("output", True, MIB)
     assert (err.verdict, err.body["stderr_truncated"], len(err.body["stderr"])) == ("output", True, MIB)
-    assert max(out.took_s, err.took_s) < 3
+    assert max(out.took_s, err.took_s) < 10
 
 
 async def test_output_that_is_not_utf_8_is_replaced(cluster: Cluster) -> None:

@@ -164,7 +164,7 @@ async def test_a_program_that_is_gone_from_redis_is_our_failure() -> None:
     with Cluster(None, EVAL_SHARED_BYTES=1) as own:
         await own.ready()
         cases = [{"stdin": str(number), "expected_stdout": str(number)} for number in range(24)]
-        code = "import time; time.sleep(0.2); print(input())"
+        code = "import time; time.sleep(0.5); print(input())"
         judging = asyncio.create_task(judge(own, code=code, cases=cases))
         await until(lambda: bool(own.redis.keys("{evalpool}:shared:*")), "the program is stored")
         await asyncio.sleep(0.3)

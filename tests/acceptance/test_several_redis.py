@@ -70,7 +70,7 @@ async def test_a_dead_redis_of_two_costs_its_share_only_and_comes_back(mortal_va
             ready = await http.get("/readyz")
             mortal_valkey.start()
             started_at = time.monotonic()
-            await asyncio.sleep(2)
+            await asyncio.sleep(4)
             settled_at = time.monotonic()
             await asyncio.sleep(1.5)
             await load.stop()

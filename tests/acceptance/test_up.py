@@ -130,7 +130,7 @@ def test_run_finds_the_server_and_its_token_and_exits_as_the_program(up: Up) -> 
 
 
 def test_run_writes_what_the_program_prints_while_it_runs(up: Up) -> None:
-    program = "import time; print('first'); time.sleep(0.3); print('last', end='')"
+    program = "import time; print('first'); time.sleep(2); print('last', end='')"
     command = [sys.executable, "-m", "evalctl", "run", "-c", program]
     env = variables(up.state, EVAL_PORT=str(up.port))
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as running:
@@ -138,7 +138,7 @@ def test_run_writes_what_the_program_prints_while_it_runs(up: Up) -> None:
         assert running.stdout.readline() == "first\n"
         first_at = time.monotonic()
         assert running.stdout.read() == "last"
-        assert time.monotonic() - first_at > 0.2
+        assert time.monotonic() - first_at > 1
 
     assert running.returncode == 0
 

@@ -51,7 +51,7 @@ async def test_connections_are_used_again_and_no_more_than_were_allowed(client_o
 async def test_who_waits_in_line_has_its_turn_or_is_told(client_of):
     client = client_of(1, timeout=0.2)
     hold = asyncio.create_task(client.blpop(["pool-nothing"], timeout=1))
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
     with pytest.raises(RedisConnectionError, match="No connection available"):
         await client.ping()
     await hold

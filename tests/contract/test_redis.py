@@ -8,6 +8,7 @@ import time
 from unittest.mock import AsyncMock
 
 import pytest
+from cluster import until
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import keys, redis_unserved, tail, wire
@@ -18,7 +19,7 @@ from jobs.redis_submitter import RedisSubmitter
 from jobs.settings import BrokerSettings
 
 SINGLE = "{contract}:lane:single:default"
-LEASE_S = 0.3
+LEASE_S = 1.0
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ async def test_a_killed_server_is_survived_by_who_waits(mortal_rig, mortal_valke
         assert await run_one(worker, first, result_of(first)) is Finish.RECORDED
         feed = worker.cancellations()
         next_cancel = asyncio.create_task(anext(feed))
-        lease = asyncio.create_task(worker.lease(single=1, batch=1, wait_s=5))
+        lease = asyncio.create_task(worker.lease(single=1, batch=1, wait_s=20))
         await asyncio.sleep(0.1)
 
         mortal_valkey.kill()
@@ -59,8 +60,8 @@ async def test_a_killed_server_is_survived_by_who_waits(mortal_rig, mortal_valke
         [delivery] = await lease
         assert delivery.job == second
         assert await worker.finish(delivery, result_of(second)) is Finish.RECORDED
-        assert result_of(second) == await asyncio.wait_for(future, 5)
-        assert await asyncio.wait_for(next_cancel, 5) == "job-9"
+        assert result_of(second) == await asyncio.wait_for(future, 20)
+        assert await asyncio.wait_for(next_cancel, 20) == "job-9"
         await feed.aclose()
 
 
@@ -100,7 +101,7 @@ async def test_wiped_data_is_survived_by_who_waits(redis_rig, valkey, make_job, 
         await redis_rig.submitter.submit(job)
         [delivery] = await lease
         await worker.finish(delivery, result_of(job))
-        assert result_of(job) == await asyncio.wait_for(future, 2)
+        assert result_of(job) == await asyncio.wait_for(future, 20)
 
 
 async def test_an_inbox_hears_a_new_server_whose_clock_is_behind(redis_rig, valkey, make_job, result_of, monkeypatch):
@@ -111,8 +112,7 @@ async def test_an_inbox_hears_a_new_server_whose_clock_is_behind(redis_rig, valk
         ahead = f"{int(time.time() + 3600) * 1000}-0"
         old = {"id": "old", "result": wire.encode(result_of(make_job()))}
         valkey.client.xadd(f"{{contract}}:inbox:{inbox.id}", old, id=ahead)
-        await asyncio.sleep(0.05)
-        assert inbox.late_replies == 1
+        await until(lambda: inbox.late_replies == 1, "the old reply is read")
         valkey.client.flushall()
         job = make_job(reply_to=inbox.id)
         future = inbox.expect(job.id)
@@ -120,7 +120,7 @@ async def test_an_inbox_hears_a_new_server_whose_clock_is_behind(redis_rig, valk
 
         await run_one(worker, job, result_of(job))
 
-        assert result_of(job) == await asyncio.wait_for(future, 2)
+        assert result_of(job) == await asyncio.wait_for(future, 20)
 
 
 async def test_a_lane_removed_by_an_operator_comes_back(redis_rig, valkey, make_job):
@@ -166,7 +166,7 @@ async def test_a_server_that_is_full_takes_no_job_and_loses_none(redis_rig, valk
             valkey.client.config_set("maxmemory", 0)
 
         assert finished == [Finish.RECORDED] * 2
-        assert await asyncio.wait_for(future, 5) == result_of(waited)
+        assert await asyncio.wait_for(future, 20) == result_of(waited)
         assert await redis_rig.submitter.result(kept.id) == result_of(kept)
 
 
@@ -246,7 +246,7 @@ async def test_an_inbox_does_not_grow_with_what_it_has_read(redis_rig, valkey, m
             future = inbox.expect(job.id)
             await redis_rig.submitter.submit(job)
             await run_one(worker, job, result_of(job))
-            await asyncio.wait_for(future, 2)
+            await asyncio.wait_for(future, 20)
 
         assert valkey.client.xlen(f"{{contract}}:inbox:{inbox.id}") <= 64
         assert inbox.late_replies == 0
@@ -291,7 +291,7 @@ async def test_output_that_nobody_can_decode_stops_nobody(redis_rig, valkey, mak
 
         await worker.finish(delivery, result_of(job))
 
-        assert result_of(job) == await asyncio.wait_for(future, 2)
+        assert result_of(job) == await asyncio.wait_for(future, 20)
         assert [printed("x")] == heard
 
 

@@ -170,7 +170,7 @@ async def test_a_dead_shard_stops_nobody_else_and_comes_back(mortal_rig, mortal_
             [delivery] = await worker.lease(single=1, batch=1, wait_s=1)
             assert await worker.renew([delivery, held]) == []
             await worker.finish(delivery, result_of(job))
-            assert await asyncio.wait_for(answer, 2) == result_of(job)
+            assert await asyncio.wait_for(answer, 20) == result_of(job)
             took.append(time.monotonic() - began)
         await worker.announce(info)
 
@@ -184,8 +184,8 @@ async def test_a_dead_shard_stops_nobody_else_and_comes_back(mortal_rig, mortal_
         mortal_valkey.start()
 
         assert await worker.finish(held, result_of(leased)) is Finish.RECORDED
-        assert await asyncio.wait_for(future, 5) == result_of(leased)
-        deadline = time.monotonic() + 5
+        assert await asyncio.wait_for(future, 20) == result_of(leased)
+        deadline = time.monotonic() + 20
         while not (found := await worker.lease(single=1, batch=1, wait_s=0.2)):
             assert time.monotonic() < deadline
         assert ids(found) == [queued.id]
@@ -202,7 +202,7 @@ async def test_what_a_stalled_server_hands_out_too_late_is_given_back(mortal_rig
     assert await slow.lease(single=1, batch=1, wait_s=0.1) == []
     os.kill(mortal_valkey.process.pid, signal.SIGCONT)
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while not (found := await quick.lease(single=1, batch=1, wait_s=0.1)):
         assert time.monotonic() < deadline
     assert [(delivery.job.id, delivery.attempt) for delivery in found] == [(job.id, 1)]

@@ -67,7 +67,7 @@ def test_no_glob_and_no_name_take_long(glob: str, path: str) -> None:
     started = time.process_time()
 
     assert not pattern.fullmatch(path)
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 5
 
 
 def test_a_tree_that_takes_too_long_is_left_in_time_and_leaves_nothing_open(

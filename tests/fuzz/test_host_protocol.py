@@ -88,9 +88,9 @@ def test_a_zygote_that_lies_costs_its_jail_and_nothing_else(
             await asyncio.sleep(0)
             for packet in packets:
                 liar.say(packet)
-            await asyncio.wait_for(liar.jail.lost.wait(), 5)
+            await asyncio.wait_for(liar.jail.lost.wait(), 20)
             liar.guests[OURS].end()
-            await asyncio.wait([running], timeout=5)
+            await asyncio.wait([running], timeout=20)
 
             assert isinstance(running.exception(), JailFailed) or packets[:2] == [EXIT, GONE]
             await serves(honest, neighbour)
@@ -244,8 +244,8 @@ def test_an_end_that_does_not_come_costs_the_jail(
             running = asyncio.create_task(cell.run(RunSpec(code="1")))
             await asyncio.sleep(0)
             lie(one)
-            await asyncio.wait_for(one.jail.lost.wait(), 5)
-            await asyncio.wait([running], timeout=5)
+            await asyncio.wait_for(one.jail.lost.wait(), 20)
+            await asyncio.wait([running], timeout=20)
 
             assert isinstance(running.exception(), JailFailed) or lie is silent
 
@@ -282,7 +282,7 @@ def test_a_jail_that_dies_while_it_is_sent_a_job_fails_the_run() -> None:
             await asyncio.sleep(0.05)
             one.jail.lose()
             with pytest.raises(JailFailed):
-                await asyncio.wait_for(running, 5)
+                await asyncio.wait_for(running, 20)
 
     run(test())
 
@@ -296,6 +296,6 @@ def test_a_cell_that_leaves_before_it_has_its_job_has_not_ended_well() -> None:
             await asyncio.sleep(0.05)
             one.end(OURS, status=0)
             with pytest.raises(JailFailed):
-                await asyncio.wait_for(running, 5)
+                await asyncio.wait_for(running, 20)
 
     run(test())

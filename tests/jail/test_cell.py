@@ -116,7 +116,7 @@ print(os.path.exists("/tmp/meet"), os.listdir("/dev/shm"), len([n for n in os.li
 """
     there = asyncio.Event()
     running = asyncio.create_task(counted.run(RunSpec(code=server), lambda _stream, _chunk: there.set()))
-    await asyncio.wait_for(there.wait(), 5)
+    await asyncio.wait_for(there.wait(), 20)
     for _ in range(3):
         assert await run(counted, client) == b"111 111\nFalse [] 1\n"
     assert ending_of(await running) is Ending.OK

@@ -70,9 +70,9 @@ async def test_a_jail_killed_under_load_fails_its_runs_only_and_is_replaced(
     before = nsjails()
     async with bare_sandbox(environment_root, tmp_path, slots=4) as sandbox:
         (nsjail,) = nsjails() - before
-        spec = RunSpec(code="import time; time.sleep(0.3); print(1)")
+        spec = RunSpec(code="import time; time.sleep(1); print(1)")
         runs = [asyncio.create_task(sandbox.run(spec)) for _ in range(12)]
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.5)
         os.kill(nsjail if victim == "nsjail" else zygote_of(nsjail), signal.SIGKILL)
         results = await asyncio.gather(*runs, return_exceptions=True)
         failed = [result for result in results if isinstance(result, JailFailed)]
@@ -221,7 +221,7 @@ async def test_a_preload_that_fails_is_fatal_at_boot_by_name(environment_root: P
     with pytest.raises(SandboxUnavailable, match="no_such_module"):
         await sandbox.__aenter__()
     assert not (tmp_path / "run").exists()
-    assert eventually(lambda: descendants(os.getpid()) <= before, within_s=0.2), "nor does the other tier go on"
+    assert eventually(lambda: descendants(os.getpid()) <= before, within_s=10), "nor does the other tier go on"
 
 
 def groups() -> Iterator[Path]:

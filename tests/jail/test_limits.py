@@ -27,7 +27,7 @@ OVERTIME = {
 }
 
 
-SOON_S = 5.0
+SOON_S = 10.0
 """Much less than the programs here would take, if they were let; on a crowded machine a cell may wait for a second."""
 
 
@@ -146,7 +146,7 @@ async def test_output_of_its_own_bound_is_kept_whole(counted: Sandbox) -> None:
 
 async def test_a_fork_bomb_is_felt_by_no_neighbour(counted: Sandbox) -> None:
     bomb = "import os, time\ntry:\n  while True:\n    if os.fork() == 0: time.sleep(60)\nexcept OSError: time.sleep(1)"
-    bombs = [asyncio.create_task(run(counted, bomb, limits={"wall_s": 3.0})) for _ in range(2)]
+    bombs = [asyncio.create_task(run(counted, bomb, limits={"wall_s": 20.0})) for _ in range(2)]
     await asyncio.sleep(0.3)
     neighbour = await run(counted, "import subprocess; print(subprocess.check_output(['echo', 'fine']).decode())")
 
@@ -217,7 +217,7 @@ async def test_cancelling_a_run_kills_the_program(counted: Sandbox) -> None:
     started = time.monotonic()
 
     assert (await run(counted, "print(1)")).stdout == b"1\n"
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < SOON_S
 
 
 async def test_16_at_once_on_4_slots_each_have_their_own_answer(counted: Sandbox) -> None:

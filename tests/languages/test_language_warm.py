@@ -74,11 +74,13 @@ async def test_it_is_as_one_that_starts_with_its_program(
 
 async def test_its_clocks_begin_with_the_program(language: Language) -> None:
     bash, node = await language("bash"), await language("node")
-    await asyncio.sleep(1.1)
+    await asyncio.sleep(2.1)
     shell = await bash.run(RunSpec(code='echo $SECONDS $(($(printf "%(%s)T" -1) - $(printf "%(%s)T" -2)))'))
-    script = await node.run(RunSpec(code="console.log(performance.now() < 1000, process.uptime() < 1)"))
+    script = await node.run(RunSpec(code="console.log(performance.now() < 2000, process.uptime() < 2)"))
 
-    assert (shell.stdout, script.stdout) == (b"0 0\n", b"true true\n")
+    # Whole seconds of two clocks, of which one is behind by a tick: a program of no time may see the next, or the last.
+    assert {int(seconds) for seconds in shell.stdout.split()} <= {-1, 0, 1}
+    assert script.stdout == b"true true\n"
 
 
 async def test_two_cells_have_nothing_random_in_common(language: Language) -> None:
@@ -162,8 +164,8 @@ LOOKS = {
         "a shell inside": "bash -c 'echo $SHLVL $- $0 $#'",
     },
     "node": {
-        "performance.nodeTiming": "console.log(performance.nodeTiming.duration < 1000)",
-        "clocks": "console.log(performance.now() < 1000, process.uptime() < 1, performance.now.name)",
+        "performance.nodeTiming": "console.log(performance.nodeTiming.duration < 2000)",
+        "clocks": "console.log(performance.now() < 2000, process.uptime() < 2, performance.now.name)",
         "/proc/self/cmdline": "console.log(require('fs').readFileSync('/proc/self/cmdline', 'utf8'))",
         "process.report": "console.log(process.report.getReport().header.commandLine)",
         "performance.now.toString()": "console.log(performance.now.toString())",
@@ -194,7 +196,7 @@ async def test_what_differs_from_a_cold_start_is_what_the_page_says(
 ) -> None:
     differing = set()
     await language(name)
-    await asyncio.sleep(1.1)  # clocks that began too early show in the first two
+    await asyncio.sleep(2.1)  # clocks that began too early show in the first two
     for look, code in LOOKS[name].items():
         found, expected = [outcome(await (await opened(name)).run(RunSpec(code=code))) for opened in (language, plain)]
         assert (found[0], expected[0]) == (0, 0), (look, found, expected)

@@ -203,7 +203,7 @@ async def test_a_caller_who_hangs_up_cancels_the_job(served: Served, broker: Fak
     broker.answer = lambda _: None
     async with served() as port:
         await _hang_up_after_post(port, path)
-        cancelled = await asyncio.wait_for(broker.cancelled.get(), timeout=5)
+        cancelled = await asyncio.wait_for(broker.cancelled.get(), timeout=20)
 
     assert (broker.last.id, {}) == (cancelled, broker.waiting)
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[3]
 
 async def test_a_drain_turns_readiness_off_then_answers_who_waits(broker: FakeBroker, settings: ApiSettings) -> None:
     broker.answer = lambda _: None
-    chosen = settings.model_copy(update={"port": 0, "drain_delay_s": 0.3})
+    chosen = settings.model_copy(update={"port": 0, "drain_delay_s": 2})
     server = ListeningServer(create_app(chosen, broker, broker), chosen)
     running = asyncio.create_task(server._serve())
     port = await server.listening
@@ -36,7 +36,7 @@ async def test_a_drain_turns_readiness_off_then_answers_who_waits(broker: FakeBr
         ready = await client.get("/readyz")
         server.handle_exit(signal.SIGTERM, None)
         leaving = await client.get("/readyz")
-        await asyncio.sleep(0.6)
+        await asyncio.sleep(3)
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
         broker.finish(printed(broker.last))

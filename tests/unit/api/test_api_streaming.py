@@ -223,7 +223,7 @@ async def test_a_caller_who_hangs_up_cancels_the_job(served: Served, broker: Fak
         async with lines(port) as seen:
             broker.hear(wrote("a"))
             await anext(seen)
-        cancelled = await asyncio.wait_for(broker.cancelled.get(), timeout=5)
+        cancelled = await asyncio.wait_for(broker.cancelled.get(), timeout=20)
 
     assert (broker.last.id, {}) == (cancelled, broker.waiting)
 
@@ -236,7 +236,7 @@ async def test_a_caller_who_does_not_read_is_noticed_when_he_hangs_up(served: Se
             for number in range(16):
                 broker.hear(wrote("x" * (1 << 20), number << 20))
                 await asyncio.sleep(0.01)
-        cancelled = await asyncio.wait_for(broker.cancelled.get(), timeout=5)
+        cancelled = await asyncio.wait_for(broker.cancelled.get(), timeout=20)
 
     assert broker.last.id == cancelled
 

@@ -140,7 +140,7 @@ async def test_a_child_that_does_not_listen_is_killed_with_what_it_started() -> 
         pids = [int(pid) for pid in Path("deaf.up").read_text().split()]
         assert all(map(runs, pids))
 
-    assert eventually(lambda: not any(map(runs, pids)), within_s=5)
+    assert eventually(lambda: not any(map(runs, pids)), within_s=20)
 
 
 async def test_a_signal_interrupts_the_work_and_a_second_one_hurries_the_stop() -> None:
@@ -185,7 +185,7 @@ def test_kill_9_of_the_supervisor_leaves_no_child() -> None:
             supervisor.kill()
     pids = [int(Path(name).read_text()) for name in ("one", "two")]
 
-    assert eventually(lambda: not any(map(runs, pids)), within_s=5)
+    assert eventually(lambda: not any(map(runs, pids)), within_s=20)
 
 
 def test_a_child_whose_parent_is_gone_already_does_not_start() -> None:

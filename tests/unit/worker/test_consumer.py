@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
+import pytest
+from cluster import until
+
 from jobs.memory_broker import MemoryBroker
 from jobs.model import Finish, Job, JobResult, Lane, Status
 from jobs.tail import stop
@@ -17,8 +20,6 @@ from worker.metrics import WorkerMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import pytest
 
     from jobs.model import Delivery
 
@@ -56,9 +57,16 @@ class Pool:
             await self.broker.submit(job)
 
     async def settled(self) -> set[str]:
-        """What runs when nothing more starts for now (a program is young for 100 ms)."""
-        await asyncio.sleep(0.03)
+        """What runs when nothing more starts, for as long as programs are young. In turns of the loop, whose time may
+        stand still on a busy machine."""
+        for _ in range(30):
+            await asyncio.sleep(0.001)
         return set(self.running)
+
+
+@pytest.fixture(autouse=True)
+def young_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "YOUNG_S", 600)
 
 
 @asynccontextmanager
@@ -81,10 +89,11 @@ async def test_a_batch_takes_every_start_and_leaves_one_for_who_waits():
         assert await pool.settled() == {"batch0", "batch1", "batch2", "batch3", "single0"}
 
 
-async def test_long_programs_of_a_batch_leave_a_slot_free():
+async def test_long_programs_of_a_batch_leave_a_slot_free(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(consumers, "YOUNG_S", 0.01)
     async with consuming() as pool:
         await pool.submit("batch", 20, Lane.BATCH)
-        await asyncio.sleep(0.3)
+        await until(lambda: len(pool.running) == SLOTS - 1, "they are old")
         assert len(await pool.settled()) == SLOTS - 1
         await pool.submit("single", 1, Lane.SINGLE)
 
@@ -220,6 +229,7 @@ async def test_a_job_that_is_lost_before_its_first_step_does_not_run_here():
 async def test_jobs_of_the_dead_come_before_new_ones_however_many_there_are(monkeypatch: pytest.MonkeyPatch):
     """Where new jobs took every slot as it came free, they once waited until no new one was left."""
     monkeypatch.setattr(consumers, "_LOOK_S", 0.05)
+    monkeypatch.setattr(consumers, "YOUNG_S", 0.1)
     async with consuming() as pool:
         await pool.submit("dead", 1, Lane.SINGLE)
         await pool.settled()
@@ -228,7 +238,6 @@ async def test_jobs_of_the_dead_come_before_new_ones_however_many_there_are(monk
         entry.owner, entry.leased_at = "dead", 0.0
         pool.consumer._broker._held.clear()  # type: ignore[attr-defined]
         await pool.submit("new", 20, Lane.SINGLE)
-        await asyncio.sleep(0.3)
+        await until(lambda: pool.started.count("dead0") == 2, "it is taken over")
 
-        assert pool.started.count("dead0") == 2
         assert "new19" not in pool.started
