@@ -65,7 +65,7 @@ class Cell:
         self._turn: Turn | None = None
         self.ahead = False
         """The environment's command is started in it before the job comes."""
-        self._is_used = self._job_sent = self._is_gone = False
+        self._is_used = self._job_sent = self.is_gone = False
         self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False, rehearse: bool = True, ahead: bool = False) -> None:
@@ -153,7 +153,7 @@ class Cell:
 
     def gone(self) -> None:
         """Nothing of the cell is left: its slot is free."""
-        self._is_gone = True
+        self.is_gone = True
         if self._exit is None:
             self.jail_lost()
         elif not self._is_used:
@@ -232,7 +232,7 @@ class Cell:
 
     def _rest(self) -> None:
         """Hope for nothing more if all of it has come."""
-        if self._is_gone and self._despair_timer is not None and (self._done.done() or self._channel.fileno() < 0):
+        if self.is_gone and self._despair_timer is not None and (self._done.done() or self._channel.fileno() < 0):
             self._despair_timer.cancel()
             self._despair_timer = None
 
@@ -311,6 +311,8 @@ class Cell:
             raise JailFailed("the cell sent what is not a directory") from error
 
     def _release(self) -> None:
+        if not self._done.done():  # by now nobody would hear of its end
+            self._done.set_exception(JailFailed("the cell was let go of"))
         if self._channel.fileno() >= 0:
             self._loop.remove_reader(self._channel.fileno())
             self._channel.close()

@@ -92,7 +92,11 @@ class Pool:
         """Those that let others go first."""
         self._missed_at = -math.inf
         self._stillborn = 0
+        self._unproven = 0
+        """Zygotes that were booted, or were to be, since a cell got warm."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._endings: set[asyncio.Task[None]] = set()
+        """Of lost and worn jails: never cut short, for at their end cells give their slots back."""
         self._renewing = False
         self._closed = False
 
@@ -138,7 +142,7 @@ class Pool:
                 waiter.set_exception(JailFailed("the sandbox is closed"))
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._endings, return_exceptions=True)
         jails = [*self._retired, *([self._jail] if self._jail else [])]
         self._jail, self._wanted = None, 0
         await asyncio.gather(*(jail.close() for jail in jails))
@@ -151,8 +155,9 @@ class Pool:
 
     @property
     def is_down(self) -> bool:
-        """Whether no cell has got warm for so long that programs had better go elsewhere."""
-        return self._failing_since is not None and time.monotonic() - self._failing_since > _DOWN_S
+        """Whether no cell is warm, or got warm for so long that programs had better go elsewhere."""
+        since = self._failing_since
+        return not self._warm and since is not None and time.monotonic() - since > _DOWN_S
 
     @property
     def warm(self) -> int:
@@ -285,10 +290,10 @@ class Pool:
 
     def _on_warm(self, cell: Cell, ordered_at: float) -> None:
         self._starting.discard(cell)
-        if cell.warm.cancelled() or cell.warm.exception() is not None:
+        if cell.is_gone or cell.warm.cancelled() or cell.warm.exception() is not None:
             self._on_stillborn(cell)
             return
-        self._stillborn, self._failing_since = 0, None
+        self._stillborn, self._unproven, self._failing_since = 0, 0, None
         self.stats.refills += 1
         self.stats.refill_s += time.perf_counter() - ordered_at
         waiter = _first(self._waiting)
@@ -316,8 +321,8 @@ class Pool:
             self._failing_since = time.monotonic()
 
     def _give_up(self, cell: Cell) -> None:
-        cell.warm.cancel()
-        cell.discard()
+        if cell.warm.cancel():  # else it has just got warm, however late, and is somebody's
+            cell.discard()
 
     def _on_gone(self, cell: Cell) -> None:
         if cell in self._warm:  # died while it waited
@@ -336,7 +341,7 @@ class Pool:
 
     def _on_lost(self, jail: Jail) -> None:
         self._warm = [cell for cell in self._warm if cell.jail is not jail]
-        self._task(jail.close())
+        self._end(jail)
         if jail is self._jail:
             self._jail = None
             self._fails()
@@ -351,8 +356,9 @@ class Pool:
 
     async def _boot_another(self) -> None:
         try:
-            for pause in itertools.chain(_BACKOFF_S, itertools.repeat(_BACKOFF_S[-1])):
-                await asyncio.sleep(pause)
+            while True:
+                await asyncio.sleep(_BACKOFF_S[min(self._unproven, len(_BACKOFF_S) - 1)])
+                self._unproven += 1
                 try:
                     jail = await self._boot()
                 except SandboxError as error:
@@ -375,7 +381,7 @@ class Pool:
             self._review()
             self._refill()
             self._wear()
-            await self._bury()
+            self._bury()
 
     def _wear(self) -> None:
         jail = self._jail
@@ -387,7 +393,7 @@ class Pool:
             self.stats.zygotes_worn += 1
             self._renew()
 
-    async def _bury(self) -> None:
+    def _bury(self) -> None:
         """Discard idle cells: those of retired jails, and more than are wanted; close jails with nothing in them."""
         idle = [cell for cell in self._warm if cell.jail in self._retired]
         idle += [cell for cell in self._warm if cell not in idle][self._wanted :]
@@ -396,12 +402,19 @@ class Pool:
             cell.discard()
         for jail in [jail for jail in self._retired if not jail.residents]:
             self._retired.remove(jail)
-            await jail.close()
+            self._end(jail)
 
     def _task(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        _keep(work, self._tasks)
+
+    def _end(self, jail: Jail) -> None:
+        _keep(jail.close(), self._endings)
+
+
+def _keep(work: Coroutine[None, None, None], among: set[asyncio.Task[None]]) -> None:
+    task = asyncio.get_running_loop().create_task(work)
+    among.add(task)
+    task.add_done_callback(among.discard)
 
 
 def _first(waiting: deque[asyncio.Future[Cell]]) -> asyncio.Future[Cell] | None:

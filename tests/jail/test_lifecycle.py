@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from sandbox import (
     Sandbox,
     SandboxConfig,
     SandboxUnavailable,
+    Shared,
     Tier,
     default_environment,
     ending_of,
@@ -267,6 +269,25 @@ async def test_many_runs_leave_no_descriptor_process_or_slot_behind(environment_
         assert open_descriptors() <= descriptors + 5 * 8
         assert len(descendants(os.getpid())) <= processes + 4
         assert sandbox.pools["bare"].stats.cells_stillborn == 0
+
+
+async def test_a_sandbox_that_closes_while_its_jail_ends_gives_its_slots_back(
+    environment_root: Path, tmp_path: Path
+) -> None:
+    """Where several share them, the others once had fewer each time."""
+    environment = Environment(packages=environment_root, tiers=(Tier(name="bare", preload=()),))
+    config = SandboxConfig(run_dir=tmp_path, slots=4)
+    with closing(Shared(config)) as shared:
+        sandbox = Sandbox(environment, replace(config, run_dir=tmp_path / "run"), shared)
+        await sandbox.open()
+        await until(lambda: sandbox.pools["bare"].warm > 0, "a warm cell")
+        jail = sandbox.pools["bare"]._jail
+        assert jail is not None
+        jail.lose()
+        await asyncio.sleep(0)
+        await sandbox.__aexit__()
+
+        assert shared.slots._next == len(shared.slots._free)
 
 
 async def test_what_one_program_writes_the_next_in_its_slot_does_not_find(

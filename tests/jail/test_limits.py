@@ -44,7 +44,7 @@ async def test_wall_time_ends_a_program_that_is(code: str, counted: Sandbox) -> 
 
 
 async def test_what_was_printed_before_the_time_was_over_is_kept(counted: Sandbox) -> None:
-    report = await run(counted, "import time; print('so far', flush=True); time.sleep(60)", limits={"wall_s": 0.2})
+    report = await run(counted, "import time; print('so far', flush=True); time.sleep(60)", limits={"wall_s": 2.0})
 
     assert report.stdout == b"so far\n"
 

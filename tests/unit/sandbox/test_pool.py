@@ -27,6 +27,7 @@ class HandPool(Pool):
         warm = asyncio.get_running_loop().create_future()
         ahead = rehearse and self._is_behind
         cell = _Hashable(jail=SimpleNamespace(lost=self.lost), warm=warm, ahead=ahead, rehearsed=rehearse)
+        cell.is_gone = False
         cell.discarded, cell.discard = False, lambda: setattr(cell, "discarded", True)
         if own:
             warm.set_result(None)
@@ -195,6 +196,53 @@ async def test_a_zygote_whose_cells_do_not_get_warm_is_as_good_as_none(tmp_path,
 
     await pool.warmed(1)
     assert not pool.is_down
+    pool._refill()
+    await pool.stillborn(1)
+    assert not pool.is_down, "there is a warm cell: programs can run"
+
+
+async def test_zygotes_whose_cells_do_not_get_warm_are_not_booted_in_a_storm(tmp_path, monkeypatch):
+    monkeypatch.setattr(pools, "_BACKOFF_S", (0.0, 600.0))
+
+    async def boot() -> Any:
+        return _Jail(lives=True)
+
+    slots: Any = SimpleNamespace(take=lambda: None, give=lambda _: None, group=lambda *_: None)
+    pool = Pool("tier", slots=slots, config=SandboxConfig(run_dir=tmp_path), boot=boot)
+    pool._renew()
+    await turns()
+    assert pool._jail is not None, "the first is booted at once"
+    pool._on_lost(pool._jail)
+    await turns()
+    assert pool._jail is None, "the next one waits"
+    await pool.close()
+
+
+async def turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_a_cell_that_gets_warm_as_it_is_given_up_is_somebodys(tmp_path):
+    """After a pause of the whole process it once was let go of and handed out, and its run never ended."""
+    pool = HandPool(tmp_path, wanted=1)
+    [cell] = pool._starting
+    cell.warm.set_result(None)
+    pool._give_up(cell)
+    pool._on_warm(cell, 0.0)
+
+    assert (await pool.acquire())[0] is cell
+    assert not cast("Any", cell).discarded
+
+
+async def test_a_cell_that_is_gone_as_it_gets_warm_is_nobodys(tmp_path):
+    pool = HandPool(tmp_path, wanted=1)
+    [cell] = pool._starting
+    cast("Any", cell).is_gone = True
+    await pool.warmed(1)
+
+    assert pool.warm == 0
+    assert pool.stats.cells_stillborn == 1
 
 
 async def test_who_gave_up_is_given_nothing(tmp_path):
