@@ -100,6 +100,7 @@ class Cluster:
             "EVAL_ENVIRONMENT_ROOT": environment_root,
             "EVAL_TOKEN_AUTH": self.token,
             "EVAL_SLOTS": SLOTS,
+            "EVAL_DEFAULT_TIMEOUT_S": 30,  # programs step back behind all else on a machine, other tests too
             **settings,
         }
         self.redis = Redis.from_url(self._server.url, retry=None)

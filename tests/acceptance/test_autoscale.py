@@ -15,7 +15,7 @@ from benchmarks.autoscale.run import Setup, run
 from benchmarks.autoscale.story import Phase
 from benchmarks.load import Program
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 PHASES = [
     Phase(name="quiet", start=5, end=5, duration_s=1),
     Phase(name="peak", start=24, end=24, duration_s=4.5),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(180)]
 
 
 SECRET = "s3cret"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cluster import Answer
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 TAKEOVER_S = 5.0
 """A lease: whose answer came sooner did not wait for a dead worker's job to be taken over."""
 RATE = 30

@@ -13,7 +13,7 @@ from processes import descendants, runs
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(180)]
 
 
 @pytest_asyncio.fixture(scope="module")

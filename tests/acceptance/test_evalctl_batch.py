@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cluster import Cluster
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(180)]
 KINDS = {"ok": "print(1)", "error": "1 / 0", "killed": "import os; os.kill(os.getpid(), 11)"}
 
 

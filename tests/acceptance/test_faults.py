@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cluster import Answer, Cluster
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(180)]
 RECOVERY_S = 20.0
 """A lease of 5 s, the next look of a reclaiming worker, and the run."""
 

@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from cluster import Cluster
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(180)]
 NUMBERS = range(1, 201)
 AT_ONCE = 16
 RIGHT = "return sorted(numbers)[-{n} % len(numbers)] + {n}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cluster import Cluster
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(180)]
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "humaneval"
 

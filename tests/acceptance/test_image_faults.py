@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 PHASES = ["pulling", "unpacking", "running a first program"]
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

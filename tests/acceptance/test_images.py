@@ -30,7 +30,7 @@ IMPORTS = f"import {images.PACKAGE}\nprint({images.PACKAGE}.VALUE)"
 AS_ORDINARY = "served_by_running"
 """What an ordinary user does once more."""
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 is_root = os.geteuid() == 0
 
 

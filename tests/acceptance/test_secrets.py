@@ -13,7 +13,7 @@ from cluster import Cluster
 if TYPE_CHECKING:
     from conftest import ValkeyServer
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(45)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(180)]
 PASSWORD = "passw0rd-of-redis"
 TOKEN = "t0ken-of-a-caller"
 PEEK = """

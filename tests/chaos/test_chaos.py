@@ -39,7 +39,7 @@ WORKERS_TRIED, CELLS_TRIED = BrokerSettings().max_attempts, 3
 """A job is given up when so many workers, or so many cells of one worker, have died under it."""
 SPARE_DESCRIPTORS = 60
 """More cells may be warm at one count than at another; a leak would show once per job."""
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(120 + 2 * SECONDS)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(240 + 2 * SECONDS)]
 
 
 @pytest.fixture

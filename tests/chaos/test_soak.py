@@ -52,7 +52,7 @@ MAY_GROW = {
     "processes": 12,
     "cgroups": 18,  # six slots that are used for the first time: one per controller
 }
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(120 + 2 * SECONDS)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(240 + 2 * SECONDS)]
 
 
 @dataclass(frozen=True, kw_only=True)

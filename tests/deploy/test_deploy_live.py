@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from validators import Tools
 
-pytestmark = [pytest.mark.jail, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 LOAD_S = 3.0
 PROGRAMS = ["print(1)", "import time; time.sleep(0.05)", "1 / 0", "import json; print(json)"]
 

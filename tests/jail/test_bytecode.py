@@ -8,7 +8,7 @@ import pytest
 
 from sandbox import Bytecode, Limits, RunReport, RunSpec, Sandbox
 
-pytestmark = [pytest.mark.jail, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.jail, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 FILLER = "".join(f"def f{n}(a):\n    return [a * {n}, 'text {n}']\n" for n in range(200))
 
 
