@@ -75,8 +75,8 @@ def run_command(
 
     try:
         request = _program(words or [], code) | {
-            "timeout_s": timeout,
-            "memory_bytes": run.size(memory) if memory else None,
+            "timeout_s": None if timeout is None else run.seconds(timeout),
+            "memory_bytes": None if memory is None else run.size(memory),
             "files": run.files(file or []),
             "stdin": _text(stdin) if stdin else None,
             "outputs": output,

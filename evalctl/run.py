@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import os
 import re
 import sys
@@ -68,9 +69,16 @@ def exit_code(body: Mapping[str, Any]) -> int:
 def size(text: str) -> int:
     """Bytes of `64M`, `1g`, `2GiB` or `1048576`. Raises RunUsageError."""
     match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", text.strip().lower())
-    if not match:
+    if not match or not int(match[1]):
         raise RunUsageError(f"--memory takes a size such as 256M, not {text!r}")
     return int(match[1]) * _UNITS[match[2]]
+
+
+def seconds(value: float) -> float:
+    """Give the wall time that was asked for. Raises RunUsageError if it is none."""
+    if not 0 < value < math.inf:
+        raise RunUsageError(f"--timeout takes a number of seconds above zero, not {value:g}")
+    return value
 
 
 def files(arguments: list[str]) -> dict[str, str | dict[str, str]]:

@@ -245,6 +245,23 @@ def test_a_wrong_command_line_exits_2_and_asks_nothing(server: FakeServer, words
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("value", ["nan", "inf", "0", "-1"])
+def test_a_time_limit_that_is_none_is_refused_not_dropped(server: FakeServer, value: str) -> None:
+    """NaN was a traceback, and 0 ran under the server's default."""
+    done = evalctl_run(server, "--timeout", value, "-c", "1")
+
+    assert (done.returncode, done.stdout, server.asked) == (2, "", [])
+    assert done.stderr == f"evalctl: --timeout takes a number of seconds above zero, not {value}\n"
+
+
+@pytest.mark.parametrize("value", ["0", "0M", ""])
+def test_a_memory_limit_of_nothing_is_refused_not_dropped(server: FakeServer, value: str) -> None:
+    done = evalctl_run(server, "--memory", value, "-c", "1")
+
+    assert (done.returncode, server.asked) == (2, [])
+    assert done.stderr == f"evalctl: --memory takes a size such as 256M, not {value!r}\n"
+
+
 def test_a_reader_that_leaves_early_causes_no_traceback(server: FakeServer) -> None:
     server.says(stdout="line\n" * 100_000)
     command = f"{sys.executable} -m evalctl run -c ... | head -1"
