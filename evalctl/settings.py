@@ -28,7 +28,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     url: str | None = None
-    """A server elsewhere, for `evalctl run`; None: the one on `host` and `port`."""
+    """A server elsewhere, for `evalctl run` and `evalctl batch`; None: the one on `host` and `port`."""
     token: str | None = field(default=None, repr=False)
     redis_url: str | None = field(default=None, repr=False)
     drain_s: float = 20.0
@@ -75,15 +75,22 @@ class Settings:
 
     @property
     def base_url(self) -> str:
-        """The server to talk to, without a slash at its end."""
-        if self.url:
-            return self.url
+        """The server that evals and batches are sent to, without a slash at its end."""
+        return self.url or self.own_url
+
+    @property
+    def own_url(self) -> str:
+        """The server on this state folder, which `evalctl up` starts: whatever `EVAL_URL` says."""
         host = _WILDCARD.get(self.host, self.host)
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def known_token(self) -> str | None:
-        """Return the token to send: from the environment, else the one that `evalctl up` keeps, else none."""
-        if self.token or self.url:
+        """Return the token to send to `base_url`; the one that `evalctl up` keeps never goes elsewhere."""
+        return self.token if self.url else self.own_token()
+
+    def own_token(self) -> str | None:
+        """Return the token to send to `own_url`: from the environment, else the one that `evalctl up` keeps, if any."""
+        if self.token:
             return self.token
         return self.token_file.read_text().strip() if self.token_file.exists() else None
 

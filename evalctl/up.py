@@ -144,7 +144,7 @@ async def _boot(supervisor: Supervisor, plan: Plan) -> float:
     supervisor.start(*(_worker_child(plan, number) for number in range(1, plan.workers + 1)))
     supervisor.start(_api_child(plan))
     supervisor.start(*(_coordinator_child(plan, number) for number in range(1, _COORDINATORS + 1)))
-    async with httpx2.AsyncClient(base_url=plan.settings.base_url, trust_env=False, timeout=30) as http:
+    async with httpx2.AsyncClient(base_url=plan.settings.own_url, trust_env=False, timeout=30) as http:
         await _ready(http)
         return await _self_check(http, plan.token)
 
@@ -237,7 +237,7 @@ async def _self_check(http: httpx2.AsyncClient, token: str) -> float:
 
 
 def _announce(plan: Plan, *, check_s: float, start_s: float) -> None:
-    url, authorization = plan.settings.base_url, shlex.quote(f"Authorization: Bearer {plan.token}")
+    url, authorization = plan.settings.own_url, shlex.quote(f"Authorization: Bearer {plan.token}")
     body = shlex.quote(json.dumps(_SELF_CHECK))
     print(f"\nEvalpool is up: {url}   (started in {start_s:.1f} s, self-check took {check_s * 1000:.1f} ms)")
     print(f"Token:          {plan.token}")

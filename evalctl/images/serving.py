@@ -33,10 +33,10 @@ _PAUSE_S = 0.2
 
 def environments(settings: Settings) -> Mapping[str, Mapping[str, Any]] | None:
     """What `GET /v1/environments` says, by name; None if no server of ours answers."""
-    token = settings.known_token()
+    token = settings.own_token()
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     with contextlib.suppress(httpx2.HTTPError, ValueError, KeyError):
-        answer = httpx2.get(f"{settings.base_url}/v1/environments", headers=headers, timeout=5, trust_env=False)
+        answer = httpx2.get(f"{settings.own_url}/v1/environments", headers=headers, timeout=5, trust_env=False)
         if answer.status_code == httpx2.codes.OK:
             return {one["name"]: one for one in answer.json()["environments"]}
     return None
@@ -61,7 +61,7 @@ def wait_for(
 def require_answer(settings: Settings) -> None:
     """Raise ImageError if a server runs on this state folder but does not answer: nobody knows what it serves."""
     if guards.is_owned(settings.state_dir) and environments(settings) is None:
-        raise ImageError(f"a server runs on {settings.state_dir}, but none answers at {settings.base_url} (EVAL_PORT?)")
+        raise ImageError(f"a server runs on {settings.state_dir}, but none answers at {settings.own_url} (EVAL_PORT?)")
 
 
 def arrived_everywhere(settings: Settings, name: str, digest: str, overtaken: Callable[[], bool]) -> Served:

@@ -43,6 +43,15 @@ def test_a_drain_that_is_no_time_is_named(seconds: str) -> None:
         Settings.from_env({"EVAL_DRAIN_S": seconds})
 
 
+def test_a_server_elsewhere_is_not_the_own_one(tmp_path: Path) -> None:
+    """With EVAL_URL set `up` once sent its own token there, and said that it was up itself."""
+    (tmp_path / "token").write_text("kept\n")
+    settings = Settings.from_env({"EVAL_STATE_DIR": str(tmp_path), "EVAL_URL": "http://far", "EVAL_PORT": "9"})
+
+    assert (settings.base_url, settings.known_token()) == ("http://far", None)
+    assert (settings.own_url, settings.own_token()) == ("http://127.0.0.1:9", "kept")
+
+
 def test_secrets_do_not_show() -> None:
     shown = repr(Settings.from_env({"EVAL_TOKEN_AUTH": "hidden", "EVAL_REDIS_URL": "redis://:hidden@h"}))
 
