@@ -1,7 +1,10 @@
 # Evalpool. Two commands matter: `make up` and `make test`. Everything they write goes into STATE.
 # A Python >= 3.11 with venv is all they need; another one: `make up PYTHON=/path/to/python3`.
 
-STATE := $(abspath $(or $(EVAL_STATE_DIR),.evalpool))
+# Make's functions take a path with blanks for several: they are spelled otherwise meanwhile.
+EMPTY :=
+BLANK := $(EMPTY) $(EMPTY)
+STATE := $(subst |blank|,$(BLANK),$(abspath $(subst $(BLANK),|blank|,$(or $(EVAL_STATE_DIR),.evalpool))))
 BIN := $(STATE)/venv/bin
 PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v "$$p"; break; }; done)
@@ -63,10 +66,12 @@ bench: setup-dev ## Print a table and write benchmarks/results/*.json
 autoscale-demo: setup-dev ## Load comes and goes, workers follow: a table, and a plot in the state folder (4 minutes)
 	@exec "$(BIN)/python" -m benchmarks.autoscale
 
-doctor: setup ## Which walls stand on this machine, and the command that mends each
+# It changes nothing that is there: only where it could not run itself is anything installed.
+doctor: python ## Which walls stand on this machine, and the command that mends each
+	@"$(BIN)/python" -c 'import redis, rich, typer' 2>/dev/null || exec $(BOOTSTRAP) --die-with-parent $$PPID
 	@exec "$(BIN)/evalctl" doctor
 
-clean: python ## Remove everything this project put into the state folder
+clean: python ## Remove what this project put into the state folder; environments.toml is the operator's and stays
 	@exec $(BOOTSTRAP) --clean
 
 python:

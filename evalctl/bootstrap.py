@@ -20,14 +20,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from evalctl import tether
+from evalctl import guards, scratch, tether
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 _ENVIRONMENTS = CHECKOUT / "sandbox" / "environments"
-_PARTS = ("venv", "environments", "tools", "cache", "pycache", "tmp", "run", "token", "setup.log")
+_PARTS = ("venv", "environments", "images", "tools", "cache", "pycache", "tmp", "run", "token", "setup.log")
+_OPERATORS = ("environments.toml",)
+"""Written by an operator, also by `evalctl image`: nothing could bring it back."""
 
 
 class BootstrapError(Exception):
@@ -44,6 +46,10 @@ def ensure_venv(state: Path, *, dev: bool) -> Path:
         present = set(marker.read_text().splitlines()) if marker.exists() else set()
         if wanted <= present:
             return venv
+        # Tools beside what a service runs on do not touch it. Anything else would be changed under its feet.
+        only_tools = {line for line in wanted if not line.startswith("requirements-dev")} <= present
+        if not only_tools:
+            _require_stopped(state, present)
         _require_ensurepip()
         if _interpreter() not in present:
             _step(f"creating {venv}")
@@ -51,9 +57,22 @@ def ensure_venv(state: Path, *, dev: bool) -> Path:
         marker.unlink(missing_ok=True)
         # Bytecode is made on first use: compiling everything now would cost more.
         _pip(state, venv, "--no-compile", "--require-hashes", "-r", str(locks[-1]))
-        _pip(state, venv, "--no-build-isolation", "-e", str(CHECKOUT))
+        if not only_tools:
+            _pip(state, venv, "--no-build-isolation", "-e", str(CHECKOUT))
         _complete(marker, wanted | {line for line in present if not line.startswith("requirements")})
     return venv
+
+
+def _require_stopped(state: Path, present: set[str]) -> None:
+    """Raise BootstrapError while a service runs from the venv that is to be changed."""
+    if not guards.is_owned(state):
+        return
+    was = next((line for line in present if line.startswith("python ")), "unknown")
+    changed = "the locked packages are others now" if was == _interpreter() else f"it was made for {was}"
+    raise BootstrapError(
+        f"Evalpool runs on {state}, from a venv that would have to be made anew ({changed}): "
+        "stop it first, or set another EVAL_STATE_DIR"
+    )
 
 
 def environment_root(state: Path, name: str = "default") -> Path:
@@ -89,7 +108,10 @@ def ensure_environment(state: Path, name: str = "default") -> Path:
 
 
 def clean(state: Path) -> None:
-    """Remove what this project put into the state folder, and the folder if nothing else is in it."""
+    """Remove what this project put into the state folder, and the folder if nothing else is in it.
+
+    What an operator wrote stays, and that is said.
+    """
     with (state / "up.lock").open("w") as running:
         try:
             fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -97,9 +119,13 @@ def clean(state: Path) -> None:
             raise BootstrapError(f"Evalpool runs on {state}; stop it first") from None
         for part in _PARTS:
             path = state / part
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            # An image may have folders that not even their owner may write to.
+            scratch.remove_tree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for lock in ("up.lock", "setup.lock"):
         (state / lock).unlink(missing_ok=True)
+    for kept in (state / name for name in _OPERATORS):
+        if kept.exists():
+            _step(f"{kept} is your own and stays")
     with contextlib.suppress(OSError):
         state.rmdir()
 

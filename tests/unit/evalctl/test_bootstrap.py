@@ -88,13 +88,77 @@ def test_a_python_without_ensurepip_is_told_the_package(monkeypatch: pytest.Monk
         bootstrap.ensure_venv(tmp_path, dev=False)
 
 
+class Installed:
+    """A venv that is complete, for some interpreter and locks; and what would be run to change it."""
+
+    def __init__(self, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.state, self.ran = state, list[list[str]]()
+        self._marker = state / "venv" / ".complete"
+        self._marker.parent.mkdir(parents=True)
+        monkeypatch.setattr(bootstrap, "_run", lambda _state, argv, **_: self.ran.append(argv))
+        self.has(bootstrap._interpreter(), self.lock("requirements.lock"))
+
+    def has(self, *lines: str) -> None:
+        self._marker.write_text("\n".join(lines))
+
+    def lock(self, name: str) -> str:
+        return f"{name} {bootstrap._digest(bootstrap.CHECKOUT / name)}"
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installed:
+    return Installed(tmp_path / "state", monkeypatch)
+
+
+@pytest.mark.parametrize("dev", [False, True])
+def test_another_python_does_not_change_the_venv_of_a_running_service(installed: Installed, *, dev: bool) -> None:
+    """A distribution's patch release made `make lint` empty the venv from which a service ran."""
+    installed.has("python 3.11.0 /usr", installed.lock("requirements.lock"))
+    with (
+        sole_owner(installed.state),
+        pytest.raises(bootstrap.BootstrapError, match=r"^Evalpool runs on [^\n]*made for python 3\.11\.0[^\n]*stop it"),
+    ):
+        bootstrap.ensure_venv(installed.state, dev=dev)
+    assert installed.ran == []
+
+    bootstrap.ensure_venv(installed.state, dev=dev)
+    assert "--clear" in installed.ran[0]
+
+
+def test_other_locked_packages_do_not_either(installed: Installed) -> None:
+    installed.has(bootstrap._interpreter(), "requirements.lock of last week")
+    with sole_owner(installed.state), pytest.raises(bootstrap.BootstrapError, match="locked packages are others now"):
+        bootstrap.ensure_venv(installed.state, dev=False)
+
+    assert installed.ran == []
+
+
+def test_tools_for_tests_are_added_beside_a_running_service(installed: Installed) -> None:
+    """`make up` in one terminal, the first `make test` in another: what the service runs on is not touched."""
+    with sole_owner(installed.state):
+        bootstrap.ensure_venv(installed.state, dev=True)
+
+    [pip] = installed.ran
+    assert pip[-1].endswith("requirements-dev.lock")
+    assert "-e" not in pip
+
+
 def test_clean_removes_ours_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("venv/bin/python", "run/valkey.sock", "token", "somebody's thesis"):
+    for name in ("venv/bin/python", "run/valkey.sock", "images/a/etc/passwd", "token", "somebody's thesis"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     bootstrap.clean(tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["somebody's thesis"]
+
+
+def test_clean_leaves_what_an_operator_wrote_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "environments.toml").touch()
+    (tmp_path / "token").touch()
+    bootstrap.clean(tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["environments.toml"]
+    assert capsys.readouterr().err == f"evalpool: {tmp_path}/environments.toml is your own and stays\n"
 
 
 def test_clean_refuses_while_evalpool_runs(tmp_path: Path) -> None:
