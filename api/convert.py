@@ -94,7 +94,7 @@ def job_of_text(request: TextEvalRequest, settings: ApiSettings, *, job_id: str,
     return replace(job, merge_streams=True)
 
 
-def contents(files: Mapping[str, str | FileContent], bound_bytes: int) -> dict[str, bytes]:
+def contents(files: Mapping[str, str | bytes | FileContent], bound_bytes: int) -> dict[str, bytes]:
     """Files as bytes, together at most `bound_bytes`. Raises InvalidRequest, TooLarge."""
     decoded = {name: _content(name, given) for name, given in files.items()}
     if sum(map(len, decoded.values())) > bound_bytes:
@@ -102,7 +102,9 @@ def contents(files: Mapping[str, str | FileContent], bound_bytes: int) -> dict[s
     return decoded
 
 
-def _content(name: str, given: str | FileContent) -> bytes:
+def _content(name: str, given: str | bytes | FileContent) -> bytes:
+    if isinstance(given, bytes):  # of a batch's defaults, which are decoded once
+        return given
     if isinstance(given, str):
         return given.encode()
     try:

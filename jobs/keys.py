@@ -73,7 +73,7 @@ class Keys:
         return f"{{{self.prefix}}}:inbox:{inbox_id}"
 
     def shared(self, part_id: str) -> str:
-        """Bytes of a shared part. Lives as long as its submitter says, or until it is dropped."""
+        """Bytes of a shared part, a batch's under its id. Lives as its submitter says, until dropped; as its batch."""
         return f"{{{self.prefix}}}:shared:{part_id}"
 
     def worker(self, worker_id: str) -> str:

@@ -128,9 +128,11 @@ class Job:
     custom_id: str = ""
     """What the caller of a batch calls the item."""
     shared: str | None = None
-    """Id of a stored `SharedPart` whose program this is: `code` is empty then, `files` come on top of the part's."""
+    """Id of a stored `SharedPart` that the job is completed with."""
     judge: JudgeOrder | None = None
     """Run the program once for each of these cases (an item of a batch; `/v1/judge` makes a job of each case)."""
+    shares: tuple[str, ...] = ("code", "files")
+    """Which fields the shared part has for it. Its own are empty, but for `files`, which come on top of the part's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,10 +164,14 @@ class JudgeOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedPart:
-    """What many jobs have in common, stored once: a program that is run on many inputs."""
+    """What many jobs have in common, stored once: a program that is run on many inputs, the defaults of a batch."""
 
     code: str
     files: Mapping[str, bytes] = field(default_factory=dict)
+    stdin: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -158,7 +158,7 @@ class Scripts:
         names, batch = self._keys, item.batch
         parts = [names.lane(*owned.stream), names.dead, names.batch(batch), names.batch_results(batch)]
         parts += [names.batch_order(batch), names.batch_submitted(batch), names.batch_calls(batch)]
-        parts += [names.batch_items(batch), names.batch_packs(batch)]
+        parts += [names.batch_items(batch), names.batch_packs(batch), names.shared(batch)]
         args: list[Arg] = [keys.GROUP, owned.worker, owned.entry_id, item.job_id, item.result, item.cut_result]
         args += [item.index, item.custom_id, item.status, int(item.may_run_again)]
         args += [dead_reason, keys.DEAD_LENGTH, str(owned.stream.lane)]

@@ -90,11 +90,13 @@ class Runner:
         return fail(delivery, Reason.SANDBOX, "the sandbox failed repeatedly under this job", leased_at)
 
     async def _complete(self, job: Job) -> tuple[Job | None, Bytecode | None]:
-        """Put a job together with the program that it shares, if it does; None if that is gone."""
+        """Put a job together with what it shares, if it does; None if that is gone."""
         if job.shared is None:
             return job, None
         program = await self._shared.get(job.shared, until=job.deadline_at)
-        return (None, None) if program is None else (program.complete(job), program.bytecode)
+        if program is None:
+            return None, None
+        return program.complete(job), program.bytecode if "code" in job.shares else None
 
     async def _report(self, sandbox: Runs, delivery: Delivery, spec: RunSpec, *, run: int) -> RunReport:
         if not delivery.job.stream:

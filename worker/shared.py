@@ -1,4 +1,4 @@
-"""Programs that many jobs share: fetched once, kept while there is room, put together with each job.
+"""What many jobs share, mostly a program: fetched once, kept while there is room, put together with each job.
 
 Held by the worker alone. A cell gets the bytes over its own socket, as of any other job.
 """
@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs.errors import BrokerUnavailable
 from sandbox import Bytecode
@@ -35,12 +35,17 @@ class SharedProgram:
 
     def __post_init__(self) -> None:
         self.bytecode = Bytecode.worthwhile(self.part.code)
-        bytecode_bytes = self.bytecode.bound_bytes if self.bytecode else 0
-        self.size_bytes = len(self.part.code.encode()) + bytecode_bytes + sum(map(len, self.part.files.values()))
+        part, bytecode_bytes = self.part, self.bytecode.bound_bytes if self.bytecode else 0
+        texts = (part.code, part.stdin, *part.args, *part.outputs, *part.env, *part.env.values())
+        files_bytes, text_bytes = sum(map(len, part.files.values())), sum(len(text.encode()) for text in texts)
+        self.size_bytes = bytecode_bytes + files_bytes + text_bytes
 
     def complete(self, job: Job) -> Job:
-        """The job with its program, and with the shared files under its own."""
-        return replace(job, code=self.part.code, files={**self.part.files, **job.files})
+        """The job with what it shares, the shared files under its own."""
+        fields: dict[str, Any] = {name: getattr(self.part, name) for name in job.shares}
+        if "files" in fields:
+            fields["files"] = {**self.part.files, **job.files}
+        return replace(job, **fields)
 
 
 class SharedPrograms:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from api.batches import webhooks
 from api.batches.schemas import BatchHeader, BatchItem, BatchOptions, BatchRequest, JudgeItem
-from api.convert import job_of
+from api.convert import contents, job_of
 from api.errors import FieldError, InvalidRequest, TooLarge
 from api.judge.plan import plan_of
 from api.parse import MAX_ERRORS, parse
-from jobs.model import Lane
+from jobs.model import Lane, SharedPart
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from api.batches.body import Body
+    from api.schemas import FileContent
     from api.settings import ApiSettings
     from jobs.batches.model import Draft
     from jobs.model import Job
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 MAX_CUSTOM_ID = 256
 MAX_METADATA = 16
 MAX_METADATA_CHARACTERS = 1_024
+_SHAREABLE = ("code", "stdin", "files", "args", "env", "outputs")
+_SHARED_FROM_BYTES = 1_024
+"""A default smaller than this is in each item that takes it: blocks of items are compressed."""
+_NOTHING = SharedPart(code="")
 _AT_ONCE = 20
 """Items between two looks at who else waits: some hundred microseconds of work."""
 
@@ -47,15 +52,18 @@ Item = BatchItem | JudgeItem
 
 
 class Items:
-    """The items of one body as jobs. Read `options` when all of them have been given."""
+    """The items of one body as jobs. Read `options` and `shared` when all of them have been given."""
 
     def __init__(self, body: Body, draft: Draft, settings: ApiSettings) -> None:
         self._body, self._draft, self._settings = body, draft, settings
         self._most = settings.batch_items
-        self._defaults: dict[str, object] = {}
+        self._defaults: dict[str, Any] = {}
+        self._large: set[str] = set()
         self._seen: set[int] = set()
         self._errors: list[FieldError] = []
         self.options = BatchOptions()
+        self.shared: SharedPart | None = None
+        """Large defaults that items take: stored once, however many do."""
 
     async def jobs(self) -> AsyncIterator[Job]:
         """Each item as a job, until the first fault. Raises InvalidRequest with up to 20 of them, TooLarge."""
@@ -63,7 +71,7 @@ class Items:
         async for place, item in self._items():
             job = self._checked(place, item, count)
             count += 1
-            if count % _AT_ONCE == 0:
+            if count % _AT_ONCE == 0 or self._large:
                 await asyncio.sleep(0)
             if len(self._errors) >= MAX_ERRORS or count > self._most:
                 break
@@ -98,9 +106,10 @@ class Items:
             raise InvalidRequest([FieldError("custom_id", "is that of an item before")])
         self._seen.add(digest)
         draft = self._draft
-        if missing := (self._defaults.keys() & type(item).model_fields.keys()) - item.model_fields_set:
+        missing = (self._defaults.keys() & type(item).model_fields.keys()) - item.model_fields_set
+        if missing:
             item = item.model_copy(update={field: self._defaults[field] for field in missing})
-        job = self._plain(item, f"{draft.id}-{index}")
+        job = self._sharing(self._plain(item, f"{draft.id}-{index}"), self._large & missing)
         return replace(
             job,
             lane=Lane.BATCH,
@@ -117,6 +126,17 @@ class Items:
             plan = plan_of(item, self._settings, part_id=job_id, reply_to=None)
             return plan.whole(shown_bytes=self._settings.judge_output_bytes)
         return job_of(item, self._settings, job_id=job_id, now=self._draft.created_at, reply_to=None)
+
+    def _sharing(self, job: Job, fields: set[str]) -> Job:
+        """The checked job without what it shares with others."""
+        if not fields:
+            return job
+        if self.shared is None:
+            given = {field: self._defaults[field] for field in self._large}
+            tuples = {field: tuple(value) for field, value in given.items() if isinstance(value, list)}
+            self.shared = replace(_NOTHING, **given | tuples)
+        nothing: dict[str, Any] = {field: getattr(_NOTHING, field) for field in fields}
+        return replace(job, shared=self._draft.id, shares=tuple(sorted(fields)), **nothing)
 
     async def _items(self) -> AsyncIterator[tuple[Place, Item | FieldErrors]]:
         if not self._body.is_lines:
@@ -150,13 +170,30 @@ class Items:
             webhooks.check(options.webhook.url, self._settings)
         defaults = options.defaults
         self._defaults = {field: getattr(defaults, field) for field in defaults.model_fields_set}
+        if "files" in self._defaults:
+            self._defaults["files"] = self._default_files(defaults.files)
+        self._large = {field for field in _SHAREABLE if _size(self._defaults.get(field)) >= _SHARED_FROM_BYTES}
         self._errors += _metadata_faults(options.metadata)
+
+    def _default_files(self, files: Mapping[str, str | FileContent]) -> dict[str, bytes]:
+        """Decoded once, for all items."""
+        try:
+            return contents(files, self._settings.max_files_bytes)
+        except InvalidRequest as error:
+            self._errors += [one._replace(field=f"defaults.{one.field}") for one in error.errors]
+        except TooLarge as error:
+            self._errors.append(FieldError("defaults.files", f"over the bound of {error.bound_bytes} bytes"))
+        return {}
 
 
 class FieldErrors(NamedTuple):
     """A line that is no item."""
 
     errors: list[FieldError]
+
+
+def _size(value: object) -> int:
+    return len(msgspec.msgpack.encode(value))
 
 
 def _has_cases(data: bytes) -> bool:

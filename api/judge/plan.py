@@ -62,7 +62,7 @@ class Plan:
 
 def plan_of(request: JudgeRequest, settings: ApiSettings, *, part_id: str, reply_to: str | None) -> Plan:
     """Check a judge request and make it a plan. Raises InvalidRequest, TooLarge."""
-    program = EvalRequest(
+    program = EvalRequest.model_construct(  # of values that are validated; files of a batch's defaults are decoded
         code=request.code,
         files=request.files,
         env=request.env,

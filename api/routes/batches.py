@@ -189,7 +189,8 @@ class Batches:
         await owners.reserve(draft.owner, draft.id, intake.count)
         await owners.enter(draft.owner, draft.id, draft.created_at)
         webhook = items.options.webhook
-        await intake.commit(metadata=items.options.metadata, webhook=None if webhook is None else webhook.url)
+        url = None if webhook is None else webhook.url
+        await intake.commit(metadata=items.options.metadata, webhook=url, part=items.shared)
         await self._desk.hand_over(draft.id)
 
     def _accepted(self, batch: Batch, *, replayed: bool = False) -> Response:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from jobs.batches.archive import Archive
     from jobs.batches.model import Draft
     from jobs.connect import Connections
-    from jobs.model import Job
+    from jobs.model import Job, SharedPart
     from jobs.settings import BrokerSettings
 
 _FIELDS = (
@@ -61,6 +61,7 @@ class Names:
     results: str
     packs: str
     calls: str
+    shared: str
 
 
 def names_of(names: Keys, batch_id: str) -> Names:
@@ -73,6 +74,7 @@ def names_of(names: Keys, batch_id: str) -> Names:
         results=names.batch_results(batch_id),
         packs=names.batch_packs(batch_id),
         calls=names.batch_calls(batch_id),
+        shared=names.shared(batch_id),
     )
 
 
@@ -128,8 +130,9 @@ class BatchStore:
         """End an open batch: what runs of it is killed. Gives the state before; None if there is no batch."""
         names = self.names(batch_id)
         parts = [names.batch, names.results, names.order, names.packs, names.calls, self._keys.cancels]
-        parts += [names.items, names.submitted]
+        parts += [names.items, names.submitted, names.shared]
         args: list[str | bytes | int] = [state, message, batch_id, keys.CANCEL_LENGTH, fence, f"{time.time():.6f}"]
+        args.append(keys.CANCEL_WINDOW_S)
         with redis_errors():
             word = (await self._end(self.redis, parts, args)).decode()
         return None if word in ("missing", "uploading") else BatchState(word)
@@ -166,8 +169,8 @@ class Intake:
         if self._filling.add(wire.encode(job)):
             await self._flush()
 
-    async def commit(self, *, metadata: Mapping[str, str], webhook: str | None) -> None:
-        """Show the batch, queued. Raises as `add` does."""
+    async def commit(self, *, metadata: Mapping[str, str], webhook: str | None, part: SharedPart | None = None) -> None:
+        """Show the batch, queued; `part` is what its items share. Raises as `add` does."""
         if self._filling.values:
             await self._flush()
         names, draft = self._names, self._draft
@@ -175,9 +178,11 @@ class Intake:
         if webhook is not None:
             fields |= {"webhook": webhook.encode(), "webhook_state": WebhookState.PENDING.encode()}
         ttl_s = int(draft.timeout_s) + draft.result_ttl_s
-        args = [self._token, self.count, ttl_s, *_flat(fields)]
+        shared = b"" if part is None else wire.encode(part)
+        args = [self._token, self.count, ttl_s, shared, *_flat(fields)]
+        parts = [names.batch, names.items, names.submitted, names.order, names.shared]
         with redis_errors():
-            done = await self._commit(self._store.redis, [names.batch, names.items, names.submitted, names.order], args)
+            done = await self._commit(self._store.redis, parts, args)
         if not done:
             raise UploadLost
 

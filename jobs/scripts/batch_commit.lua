@@ -1,11 +1,15 @@
 -- Make an uploaded batch visible. Returns 1; 0 if this upload was given up or taken over.
--- KEYS batch, items, submitted, order  ARGV upload token, total, TTL in seconds, then fields and values
+-- KEYS batch, items, submitted, order, shared part
+-- ARGV upload token, total, TTL in seconds, bytes of the shared part ('' if there is none), then fields and values
 local batch, total = KEYS[1], tonumber(ARGV[2])
 if redis.call('HGET', batch, 'upload') ~= ARGV[1] then
     return 0
 end
 redis.call('HDEL', batch, 'upload')
-redis.call('HSET', batch, 'state', 'queued', 'total', total, unpack(ARGV, 4))
+redis.call('HSET', batch, 'state', 'queued', 'total', total, unpack(ARGV, 5))
+if ARGV[4] ~= '' then
+    redis.call('SET', KEYS[5], ARGV[4])
+end
 -- At their full length at once, so that neither grows by copying.
 redis.call('SETBIT', KEYS[3], total, 0)
 redis.call('SETRANGE', KEYS[4], total * 4 - 4, '\0\0\0\0')

@@ -1,6 +1,7 @@
 -- End an open batch before all is done. Returns the state before; 'missing' if there is no batch.
--- KEYS batch, results, order, packs, calls, cancels, items, submitted
--- ARGV new state, message, batch id, cancels length, fence ('' if asked from outside), now in seconds
+-- KEYS batch, results, order, packs, calls, cancels, items, submitted, shared part
+-- ARGV new state, message, batch id, cancels length, fence ('' if asked from outside), now in seconds,
+--      TTL of the shared part: until every worker has heard of the end
 local batch = KEYS[1]
 local known = redis.call('HMGET', batch, 'state', 'result_ttl_s', 'fence')
 local state = known[1]
@@ -18,4 +19,5 @@ redis.call('UNLINK', KEYS[7], KEYS[8])
 for i = 1, 5 do
     redis.call('EXPIRE', KEYS[i], known[2])
 end
+redis.call('EXPIRE', KEYS[9], ARGV[7])
 return state

@@ -1,6 +1,6 @@
 -- Finish an item of a batch if the worker still owns it, and record its result, once per index.
 -- Returns 0 if it does not own it; 1 recorded; 2 dropped: it had a result already, or the batch is gone; 3 to be run again.
--- KEYS lane, dead-letter stream, batch, results, order, submitted, calls, items, packs
+-- KEYS lane, dead-letter stream, batch, results, order, submitted, calls, items, packs, shared part
 -- ARGV group, worker, entry id, job id, result bytes, the same without output, index, custom id, status,
 --      '1' if it may be run again, reason ('' unless dead-lettered), dead-letter length, lane name
 local lane, dead, batch, results, order = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -47,7 +47,7 @@ end
 if number == tonumber(known[2]) and (state == 'running' or state == 'queued') then
     local now = redis.call('TIME')
     redis.call('HSET', batch, 'state', 'done', 'finished_at', now[1] .. '.' .. string.format('%06d', now[2]))
-    redis.call('UNLINK', KEYS[6], KEYS[8])
+    redis.call('UNLINK', KEYS[6], KEYS[8], KEYS[10])
     for _, key in ipairs({batch, results, order, KEYS[7], KEYS[9]}) do
         redis.call('EXPIRE', key, known[3])
     end

@@ -7,10 +7,13 @@ import gzip
 import hmac
 import json
 import os
+import random
 import re
 import subprocess
 import sys
 import time
+import zlib
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import batch_calls as calls
@@ -124,6 +127,25 @@ async def test_gzip_and_a_document_are_taken_as_well(cluster: Cluster) -> None:
 
     assert each_once(await calls.results(cluster, zipped), 3)
     assert each_once(await calls.results(cluster, document), 3)
+
+
+async def test_large_defaults_are_in_redis_once(cluster: Cluster) -> None:
+    """200 items of a few bytes with 3 MB of files by default: not 600 MB, and each item finds the files."""
+    data = random.Random(0).randbytes(3 << 20)
+    defaults = {"files": {"data.bin": {"base64": b64encode(data).decode()}}, "stdin": "x" * 5_000}
+    code = "import sys, zlib; print(zlib.crc32(open('data.bin', 'rb').read()), len(sys.stdin.read()))"
+    items = [{"custom_id": f"item-{number}", "code": code} for number in range(200)]
+    items[7]["stdin"] = "own"
+    before = cluster.redis.info("memory")["used_memory"]
+    batch = await calls.submit(cluster, jsonl(items, defaults=defaults))
+    grown = cluster.redis.info("memory")["used_memory"] - before
+    found = await calls.results(cluster, batch)
+
+    assert grown < 30 << 20
+    said = {line["custom_id"]: line["result"]["stdout"] for line in found}
+    expected = dict.fromkeys((item["custom_id"] for item in items), f"{zlib.crc32(data)} 5000\n")
+    assert said == expected | {"item-7": f"{zlib.crc32(data)} 3\n"}
+    assert not list(cluster.redis.scan_iter("*:shared:*"))
 
 
 async def test_the_same_key_is_the_same_batch(cluster: Cluster) -> None:

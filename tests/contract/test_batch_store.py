@@ -14,7 +14,7 @@ from jobs.batches.results import Results
 from jobs.batches.store import BatchStore, Intake
 from jobs.batches.work import Submitted, Work, take_over
 from jobs.errors import ArchiveError, UploadLost
-from jobs.model import Finish, Job, JobResult, Lane, Reason, Status
+from jobs.model import Finish, Job, JobResult, Lane, Reason, SharedPart, Status
 from jobs.settings import BrokerSettings
 from jobs.shard_worker import worker_broker_of
 
@@ -257,3 +257,29 @@ async def test_a_result_for_a_batch_that_has_expired_goes_nowhere(rig, valkey):
 
     assert await rig.ran(1) == [Finish.STALE]
     assert not list(valkey.client.scan_iter("*:batch:b*"))
+
+
+async def test_what_the_items_share_is_there_from_the_first_to_the_last(rig, valkey):
+    part = SharedPart(code="", stdin="x" * 9)
+    intake = await rig.begun()
+    for index in range(2):
+        await intake.add(rig.job(index))
+    assert await rig.worker.shared("b") is None  # an upload that breaks off leaves nothing
+    await intake.commit(metadata={}, webhook=None, part=part)
+    await rig.submitted(await rig.taken_over(), range(2))
+    assert await rig.ran(1) == [Finish.RECORDED]
+
+    assert await rig.worker.shared("b") == part
+    assert valkey.client.ttl("{contract}:shared:b") > 60  # as the batch
+    assert await rig.ran(1) == [Finish.RECORDED]
+    assert await rig.worker.shared("b") is None
+
+
+async def test_what_the_items_of_a_cancelled_batch_share_is_there_until_all_workers_have_heard_of_it(rig, valkey):
+    """A worker that takes an item before it hears of the end must not find that its program has expired."""
+    intake = await rig.begun()
+    await intake.add(rig.job(0))
+    await intake.commit(metadata={}, webhook=None, part=SharedPart(code="1"))
+    await rig.store.end("b", BatchState.CANCELLED)
+
+    assert 0 < valkey.client.ttl("{contract}:shared:b") <= 60

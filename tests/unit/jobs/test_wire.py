@@ -34,11 +34,16 @@ JOB_V1_BEFORE_STREAM = bytes.fromhex(
     "646561646c696e655f6174cb4027000000000000a87265706c795f746fa5696e626f78ab6b6565705f726573756c74c3"
 )
 IN_BATCH = (b"\xa5batch\xc0", b"\xa5index\x00", b"\xa9custom_id\xa0")
-ADDED = (b"\xa6stream\xc2", b"\xa7figures\xc2", b"\xa7display\xc2", *IN_BATCH, b"\xa6shared\xc0", b"\xa5judge\xc0")
+SHARES = b"\xa6shares\x92\xa4code\xa5files"
+ADDED = (
+    *(b"\xa6stream\xc2", b"\xa7figures\xc2", b"\xa7display\xc2", *IN_BATCH),
+    *(b"\xa6shared\xc0", b"\xa5judge\xc0", SHARES),
+)
 """Fields that version 1 got later, in their order, with their defaults."""
 JOB_V1 = JOB_V1_BEFORE_STREAM.replace(b"\xde\x00\x13", bytes([0xDE, 0, 0x13 + len(ADDED)]), 1) + b"".join(ADDED)
 PART = SharedPart(code="print(1)", files={"a.bin": b"\x00\xff"})
-PART_V1 = bytes.fromhex("920182a4636f6465a87072696e74283129a566696c657381a5612e62696ec40200ff")
+PART_V1_BEFORE_BATCHES = bytes.fromhex("920182a4636f6465a87072696e74283129a566696c657381a5612e62696ec40200ff")
+PART_V1 = PART_V1_BEFORE_BATCHES.replace(b"\x82", b"\x86", 1) + b"\xa5stdin\xa0\xa4args\x90\xa3env\x80\xa7outputs\x90"
 RESULT = JobResult(
     job_id="j1",
     status=Status.INTERNAL,

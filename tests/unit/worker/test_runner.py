@@ -134,3 +134,25 @@ async def test_a_job_whose_shared_program_is_gone_has_no_verdict() -> None:
     result = await runner(sandbox).run(replace(case, job=replace(case.job, code="", shared="gone")))
 
     assert (result.status, result.reason, sandbox.specs) == (Status.INTERNAL, Reason.SHARED, [])
+
+
+async def test_a_job_takes_from_what_it_shares_no_more_than_it_says() -> None:
+    """Items of a batch have some of the large defaults, and something of their own instead of others."""
+    whole = SharedPart(code="x" * 5_000, stdin="in", args=("a",), env={"A": "1"}, outputs=("*",), files={"a": b"1"})
+
+    async def fetch(_: str) -> SharedPart:
+        return whole
+
+    sandbox, case = ScriptedSandbox(REPORT), delivery()
+    own = Runner({"default": sandbox}, no_emit, shared=SharedPrograms(fetch, bound_bytes=1 << 20), max_attempts=3)
+    some = replace(case.job, code="own", files={"b": b"2"}, shared="part", shares=("stdin", "env"))
+    every = replace(case.job, code="", shared="part", shares=("code", "stdin", "files", "args", "env", "outputs"))
+    for job in (some, every):
+        await own.run(replace(case, job=job))
+
+    first, second = sandbox.specs
+    assert (first.code, first.stdin, dict(first.files), first.args) == ("own", b"in", {"b": b"2"}, ())
+    assert (dict(first.env), first.outputs, first.bytecode) == ({"A": "1"}, (), None)
+    assert (second.code, second.stdin, dict(second.files)) == (whole.code, b"in", {"a": b"1"})
+    assert (second.args, dict(second.env), second.outputs) == (("a",), {"A": "1"}, ("*",))
+    assert second.bytecode is not None
