@@ -242,8 +242,8 @@ class Cell:
 
     @property
     def _starved(self) -> bool:
-        """Whether the memory limit ended it, perhaps before it could take its job."""
-        return self._out_of_memory or (self._group_usage is not None and self._group_usage.oom_kills > 0)
+        """Whether its memory limit ended it, perhaps before it could take its job."""
+        return self._out_of_memory or (self._group_usage is not None and self._group_usage.is_starved)
 
     @property
     def _took_job(self) -> bool:
@@ -274,6 +274,8 @@ class Cell:
 
     def _report(self, spec: RunSpec, wall_s: float, brought: Brought) -> RunReport:
         assert self._exit is not None  # noqa: S101  `_done` is set only then
+        if not self._starved and self._group_usage is not None and self._group_usage.is_robbed:
+            raise JailFailed("it was killed within its memory limit: the container or the machine has no more")
         if not self._took_job and not self._starved:
             raise JailFailed("the cell broke before it took the job")
         code = os.waitstatus_to_exitcode(self._exit.status)

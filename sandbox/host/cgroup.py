@@ -28,6 +28,19 @@ class GroupUsage:
     peak_bytes: int | None
     """None where the kernel cannot tell it of one cell (version 2 before Linux 6.12)."""
     oom_kills: int
+    """By whichever OOM killer: for the group's own limit, that of a group above it, or the machine's."""
+    refusals: int
+    """How often the group's own limit was in the way of more memory."""
+
+    @property
+    def is_starved(self) -> bool:
+        """Whether its own limit ended it."""
+        return self.oom_kills > 0 and self.refusals > 0
+
+    @property
+    def is_robbed(self) -> bool:
+        """Whether it was killed within its limit, because the container or the machine had no more."""
+        return self.oom_kills > 0 and self.refusals == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +52,9 @@ class Files:
     peak: str
     events: str
     """File with a line `oom_kill N`."""
+    refusals: tuple[str, bytes]
+    """File and line of refusals by the group's own limit. Version 1 counts those too after which pages of files were
+    given up instead of a process."""
     join: str
     """Where a cell writes `0`. `tasks` moves one thread, which waits for nobody; a move by `cgroup.procs` keeps every
     fork and exit of the machine waiting, and itself waits for those that have begun (ADR 0026)."""
@@ -54,6 +70,7 @@ V1 = Files(
     usage="memory.usage_in_bytes",
     peak="memory.max_usage_in_bytes",
     events="memory.oom_control",
+    refusals=("memory.failcnt", b""),
     join="tasks",
     share="cpu.shares",  # one process of niceness 0 has 1024
     young=b"256",
@@ -64,6 +81,7 @@ V2 = Files(
     usage="memory.current",
     peak="memory.peak",
     events="memory.events",
+    refusals=("memory.events", b"oom"),
     join="cgroup.procs",
     share="cpu.weight",  # one process of niceness 0 has 100
     young=b"25",
@@ -90,11 +108,12 @@ class CellGroup:
         self._usage = os.open(memory / files.usage, os.O_RDONLY)
         self._peak = _resettable(memory / files.peak)
         self._events = os.open(memory / files.events, os.O_RDONLY)
+        self._refusals = os.open(memory / files.refusals[0], os.O_RDONLY)
         self._files, self._share = files, _share_of(cpu or memory, files)
         self._is_young = False
-        fds = (*self.procs, self._limit, self._usage, self._peak, self._events, self._share)
+        fds = (*self.procs, self._limit, self._usage, self._peak, self._events, self._refusals, self._share)
         self._open = [fd for fd in fds if fd is not None]
-        self._before = 0
+        self._before = 0, 0
 
     def limit_processes(self, processes: int) -> None:
         """Set how many processes and threads the next cells may have. Raises OSError."""
@@ -104,7 +123,7 @@ class CellGroup:
 
     def join(self) -> tuple[int, ...]:
         """Start counting for a new cell; the descriptors by which it joins."""
-        self._before = self._oom_kills()
+        self._before = self._counts()
         self._write_limit(_NO_LIMIT_BYTES)  # the last job's may be too small for a cell to get warm in
         if not self._is_young:
             self._write_share(self._files.young)
@@ -129,9 +148,10 @@ class CellGroup:
         return True
 
     def usage(self) -> GroupUsage:
-        """Peak since `limit_memory`, OOM kills since `join`."""
+        """Peak since `limit_memory`, the rest since `join`."""
         peak = None if self._peak is None else int(os.pread(self._peak, 32, 0))
-        return GroupUsage(peak_bytes=peak, oom_kills=self._oom_kills() - self._before)
+        kills, refusals = (now - before for now, before in zip(self._counts(), self._before, strict=True))
+        return GroupUsage(peak_bytes=peak, oom_kills=kills, refusals=refusals)
 
     @property
     def is_spent(self) -> bool:
@@ -156,12 +176,17 @@ class CellGroup:
         if self._share is not None:
             os.write(self._share, share)
 
-    def _oom_kills(self) -> int:
-        for line in os.pread(self._events, 4096, 0).splitlines():
-            name, _, value = line.partition(b" ")
-            if name == b"oom_kill":
-                return int(value)
-        return 0
+    def _counts(self) -> tuple[int, int]:
+        return _count(self._events, b"oom_kill"), _count(self._refusals, self._files.refusals[1])
+
+
+def _count(fd: int, name: bytes) -> int:
+    """The number in the line `name N`; 0 if there is none. Without a name: the only number."""
+    for line in os.pread(fd, 4096, 0).splitlines():
+        found, _, value = line.rpartition(b" ")
+        if found == name:
+            return int(value)
+    return 0
 
 
 def _removed(folder: Path) -> bool:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from walls import bare_sandbox
 
-from sandbox import Ending, Limits, RunReport, RunSpec, ending_of
+from sandbox import Ending, JailFailed, Limits, RunReport, RunSpec, ending_of, shared
+from sandbox.host.cgroup import V2, find_hierarchy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from sandbox import Sandbox
+    from sandbox.host.cgroup import Hierarchy
 
 pytestmark = pytest.mark.jail
 MIB = 1 << 20
@@ -104,6 +113,38 @@ async def test_a_limit_below_what_a_cell_needs_is_the_programs_loss_only(counted
         assert ending_of(small) == Ending.MEMORY
 
     assert ending_of(await run(counted, "print(1)")) == Ending.OK
+
+
+async def test_memory_that_the_container_lacks_is_not_the_programs_fault(
+    environment_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel counts an OOM kill for a limit further up just like one for the program's own."""
+    keeps = "import sys\nkeep = []\nfor _ in range({}): keep.append(bytearray(b'x') * (1 << 20))\nprint('done')"
+    with container(64 * MIB) as hierarchy:
+        monkeypatch.setattr(shared, "find_hierarchy", lambda: hierarchy)
+        async with bare_sandbox(environment_root, tmp_path, slots=1) as sandbox:
+            for _ in range(2):
+                with pytest.raises(JailFailed, match="within its memory limit"):
+                    await run(sandbox, keeps.format(96), limits={"memory_bytes": 256 * MIB})
+                own = await run(sandbox, keeps.format(96), limits={"memory_bytes": 40 * MIB})
+                assert ending_of(own) == Ending.MEMORY
+            assert (await run(sandbox, keeps.format(16), limits={"memory_bytes": 40 * MIB})).stdout == b"done\n"
+
+
+@contextlib.contextmanager
+def container(limit_bytes: int) -> Iterator[Hierarchy]:
+    """A hierarchy in a group of less memory, as a container's."""
+    found = find_hierarchy()
+    if found is None:
+        pytest.skip("no writable cgroup here")
+    found.prepare()
+    above = found.memory / f"container-{os.getpid()}"
+    above.mkdir()
+    try:
+        (above / found.files.limit).write_text(str(limit_bytes))
+        yield replace(found, memory=above, pids=above if found.files is V2 else found.pids)
+    finally:
+        above.rmdir()
 
 
 async def test_one_huge_request_is_a_memory_error_or_the_verdict(counted: Sandbox) -> None:

@@ -10,9 +10,9 @@ from sandbox.host import slots as host_slots
 from sandbox.host.cgroup import V1, V2, CellGroup, Files, GroupUsage, Hierarchy
 from sandbox.host.slots import Slots
 
-VERSIONS = [pytest.param(V1, "under_oom 0\noom_kill {}\n", id="1"), pytest.param(V2, "oom 9\noom_kill {}\n", id="2")]
+VERSIONS = [pytest.param(V1, id="1"), pytest.param(V2, id="2")]
 CONTROL_FILES = {"cgroup.procs", "tasks", "pids.max", "memory.oom.group", "cpu.weight", "cpu.shares"} | {
-    name for files in (V1, V2) for name in (files.limit, files.usage, files.peak, files.events)
+    name for files in (V1, V2) for name in (files.limit, files.usage, files.peak, files.events, files.refusals[0])
 }
 
 
@@ -31,22 +31,48 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "memory"
 
 
-@pytest.mark.parametrize(("files", "events"), VERSIONS)
-def test_a_group_counts_from_its_cell_on(files: Files, events: str, memory: Path) -> None:
+def tell(memory: Path, files: Files, *, kills: int, refusals: int) -> None:
+    """Have a group's files tell so much."""
+    if files is V1:
+        (memory / "memory.oom_control").write_text(f"oom_kill_disable 0\nunder_oom 0\noom_kill {kills}\n")
+        (memory / "memory.failcnt").write_text(f"{refusals}\n")
+    else:
+        text = f"low 0\nhigh 0\nmax 99\noom {refusals}\noom_kill {kills}\noom_group_kill {kills}\n"
+        (memory / "memory.events").write_text(text)
+
+
+@pytest.mark.parametrize("files", VERSIONS)
+def test_a_group_counts_from_its_cell_on(files: Files, memory: Path) -> None:
     places = [memory, memory] if files is V2 else [memory, memory.with_name("pids"), memory.with_name("cpu")]
     group = CellGroup(files, *places)
-    (memory / files.events).write_text(events.format(3))
+    tell(memory, files, kills=3, refusals=5)
     procs = group.join()
     group.limit_memory(1 << 20)
-    (memory / files.events).write_text(events.format(4))
+    tell(memory, files, kills=4, refusals=7)
     (memory / files.peak).write_text("4096\n")
 
-    assert group.usage() == GroupUsage(peak_bytes=4096, oom_kills=1)
+    assert group.usage() == GroupUsage(peak_bytes=4096, oom_kills=1, refusals=2)
     assert len(procs) == (1 if files is V2 else 3)
     assert (memory / files.limit).read_text().endswith("1048576")
     group.join()
-    assert group.usage().oom_kills == 0
+    assert (group.usage().oom_kills, group.usage().refusals) == (0, 0)
     group.remove()
+
+
+@pytest.mark.parametrize("files", VERSIONS)
+@pytest.mark.parametrize(("kills", "refusals", "whose"), [(0, 0, ""), (0, 4, ""), (1, 4, "own"), (1, 0, "another")])
+def test_a_kill_is_for_the_groups_own_limit_only_if_that_was_reached(
+    kills: int, refusals: int, whose: str, files: Files, memory: Path
+) -> None:
+    """The kernel counts a kill in the group of the process, whichever limit it was for."""
+    group = CellGroup(files, memory, memory)
+    tell(memory, files, kills=1, refusals=1)
+    group.join()
+    tell(memory, files, kills=1 + kills, refusals=1 + refusals)
+    usage = group.usage()
+    group.remove()
+
+    assert (usage.is_starved, usage.is_robbed) == (whose == "own", whose == "another")
 
 
 @pytest.mark.parametrize("files", [V1, V2])
@@ -86,7 +112,7 @@ def test_a_peak_that_cannot_begin_anew_is_no_peak(memory: Path, monkeypatch: pyt
     group.join()
 
     assert group.limit_memory(1 << 20)
-    assert group.usage() == GroupUsage(peak_bytes=None, oom_kills=0)
+    assert group.usage() == GroupUsage(peak_bytes=None, oom_kills=0, refusals=0)
     group.remove()
 
 
