@@ -57,7 +57,7 @@ class Keys:
 
     @property
     def environments(self) -> str:
-        """Set of the environments that workers have announced; swept of those that nobody serves or waits for."""
+        """Set of the environments that were announced or asked for; swept of those that nobody serves or waits for."""
         return f"{{{self.prefix}}}:environments"
 
     def job(self, job_id: str) -> str:

@@ -63,7 +63,7 @@ class MemoryBroker:
         self.dead: list[tuple[Job, str]] = []
         """Dead-lettered jobs and why."""
         self.known = {DEFAULT}
-        """Environments that were ever served."""
+        """Environments that were ever served or asked for."""
         self._ids = itertools.count(1)
         self._bell = asyncio.Event()
 
@@ -84,6 +84,7 @@ class MemoryBroker:
             raise LaneFull(lane=job.lane, depth=depth, bound=bound)
         ttl_s = self.settings.result_ttl_s if job.keep_result else keys.SUBMITTED_TTL_S
         self.records[job.id] = _Record(job=job, expires_at=max(self.clock(), job.deadline_at) + ttl_s)
+        self.known.add(job.environment)
         self.add(job, attempt=0)
         return Submission.ACCEPTED
 

@@ -100,8 +100,8 @@ class Scripts:
         self, stream: Stream, *, job_id: str, job: bytes, bound: int, record: bytes, ttl_s: int
     ) -> tuple[str, int]:
         """Word for what happened (accepted, duplicate, full), and the lane's depth before."""
-        names = [self._keys.lane(*stream), self._keys.job(job_id)]
-        word, depth = await self._submit(self._client, names, [job, bound, record, ttl_s])
+        names = [self._keys.lane(*stream), self._keys.job(job_id), self._keys.environments]
+        word, depth = await self._submit(self._client, names, [job, bound, record, ttl_s, stream.environment])
         return word.decode(), depth
 
     async def watch(self, job_id: str, *, inbox: str, ttl_s: int) -> bytes | None:

@@ -158,6 +158,7 @@ class Intake:
         self._names = store.names(draft.id)
         self._put, self._commit = Script("batch_put"), Script("batch_commit")
         self._filling = blocks.Filling(0)
+        self._environments: set[str] = set()
 
     @property
     def count(self) -> int:
@@ -166,6 +167,7 @@ class Intake:
 
     async def add(self, job: Job) -> None:
         """Take one more item. Raises UploadLost, BrokerUnavailable, ArchiveError."""
+        self._environments.add(job.environment)
         if self._filling.add(wire.encode(job)):
             await self._flush()
 
@@ -174,7 +176,8 @@ class Intake:
         if self._filling.values:
             await self._flush()
         names, draft = self._names, self._draft
-        fields = {"metadata": msgspec.json.encode(metadata)}
+        environments = sorted(self._environments)
+        fields = {"metadata": msgspec.json.encode(metadata), "environments": msgspec.json.encode(environments)}
         if webhook is not None:
             fields |= {"webhook": webhook.encode(), "webhook_state": WebhookState.PENDING.encode()}
         ttl_s = int(draft.timeout_s) + draft.result_ttl_s

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from jobs import wire
 from jobs.batches import blocks
 from jobs.batches.model import BatchState
@@ -17,7 +19,7 @@ from jobs.batches.results import encode_line, line_of, piece_of
 from jobs.connect import redis_errors
 from jobs.errors import WireError
 from jobs.keys import Keys
-from jobs.model import DEFAULT, Lane
+from jobs.model import Lane
 from jobs.scripts import Script
 
 if TYPE_CHECKING:
@@ -116,12 +118,13 @@ class Work:
 
     async def submit(self, jobs: Sequence[Job]) -> tuple[Submitted, int]:
         """Put items on the lanes of their environments, each unless it was before; gives how many were dealt with."""
-        args: list[Any] = [self._fence, self._bound]
-        now = time.time()
         environments = sorted({job.environment for job in jobs})
+        args: list[Any] = [self._fence, self._bound, *environments]
+        now = time.time()
         for job in jobs:
             args += [environments.index(job.environment), job.index, wire.encode(replace(job, submitted_at=now))]
-        names = [self._names.batch, self._names.submitted, self._names.order, *map(self._lane, environments)]
+        names = [self._names.batch, self._names.submitted, self._names.order, self._keys.environments]
+        names += map(self._lane, environments)
         with redis_errors():
             word, dealt = await self._submit(self._redis, names, args)
         return Submitted(word.decode()), dealt
@@ -139,9 +142,9 @@ class Work:
     async def lanes_empty(self) -> bool:
         """Whether nothing waits or runs on any lane that items of the batch may be on."""
         with redis_errors():
-            found: Any = await self._redis.smembers(self._keys.environments)
-            known = {DEFAULT, *(name.decode() for name in found)}
-            return not any([await self._redis.xlen(self._lane(name)) for name in known])
+            found: Any = await self._redis.hget(self._names.batch, "environments")
+            own = msgspec.json.decode(found or b"[]", type=list[str])
+            return bool(own) and not any([await self._redis.xlen(self._lane(name)) for name in own])
 
     def _lane(self, environment: str) -> str:
         return self._keys.lane(Lane.BATCH, environment)

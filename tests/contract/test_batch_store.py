@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,7 @@ from jobs.batches.results import Results
 from jobs.batches.store import BatchStore, Intake
 from jobs.batches.work import Submitted, Work, take_over
 from jobs.errors import ArchiveError, UploadLost
-from jobs.model import Finish, Job, JobResult, Lane, Reason, SharedPart, Status
+from jobs.model import Finish, Job, JobResult, Lane, Reason, SharedPart, Status, WorkerInfo
 from jobs.settings import BrokerSettings
 from jobs.shard_worker import worker_broker_of
 
@@ -41,10 +43,10 @@ class Rig:
             id="b", owner="o", created_at=time.time(), timeout_s=60, result_ttl_s=50, result_bytes=result_bytes
         )
 
-    async def uploaded(self, count: int) -> None:
+    async def uploaded(self, count: int, **fields: object) -> None:
         intake = await self.begun()
         for index in range(count):
-            await intake.add(self.job(index))
+            await intake.add(replace(self.job(index), **fields))
         await intake.commit(metadata={"a": "b"}, webhook=None)
 
     async def begun(self) -> Intake:
@@ -247,6 +249,37 @@ async def test_a_full_lane_takes_what_fits(rig):
     word, dealt = await work.submit([rig.job(index) for index in range(600)])
 
     assert (word, dealt) == (Submitted.FULL, 500)
+
+
+async def test_items_of_an_environment_that_was_forgotten_are_answered_and_are_not_lost(rig):
+    """A batch waits for its turn while the last worker of its environment goes, and the sweep forgets the empty lanes.
+
+    Its items then were on a lane that nobody knew: never answered, taken for lost, and put there again, for ever.
+    """
+    await rig.uploaded(3, environment="node", deadline_at=time.time())
+    work = await rig.taken_over()
+    await rig.submitted(work, range(3))
+    assert not await work.lanes_empty()
+
+    worker = worker_broker_of([rig.connections], replace(SETTINGS, lease_s=0.01), worker="other")
+    await asyncio.sleep(0.02)
+    for delivery in await worker.reclaim(limit=9):
+        await worker.finish(delivery, JobResult(job_id=delivery.job.id, status=Status.INTERNAL, reason=Reason.EXPIRED))
+
+    assert (await rig.store.get("b")).state is BatchState.DONE
+    assert await work.lanes_empty()
+
+
+async def test_items_are_lost_whatever_waits_on_lanes_of_others(rig, valkey):
+    await rig.uploaded(2, environment="node")
+    work = await rig.taken_over()
+    await rig.submitted(work, range(2))
+    await rig.worker.announce(WorkerInfo(id="w", slots=1, environments=("default",), started_at=0))
+    valkey.client.xadd("{contract}:lane:batch:default", {"job": b"another batch's"})
+    assert not await work.lanes_empty()
+    valkey.client.delete("{contract}:lane:batch:node")  # an operator
+
+    assert await work.lanes_empty()
 
 
 async def test_a_result_for_a_batch_that_has_expired_goes_nowhere(rig, valkey):

@@ -109,6 +109,19 @@ async def test_a_job_whose_environment_nobody_serves_is_answered_when_its_deadli
     assert await worker.finish(found[0], result_of(late)) is Finish.RECORDED
 
 
+async def test_a_job_whose_environment_was_forgotten_meanwhile_is_answered_too(rig, make_job, result_of):
+    """Between the look at what is served and the submit, the lanes may have been swept. Nobody looked at them again."""
+    worker, job = rig.worker("a"), make_job(environment="node", deadline_at=time.time() + 0.1)
+    await worker.announce(notice("a", "default"))
+    await rig.submitter.submit(job)
+
+    await rig.pass_time(0.4)  # a lease, and more
+    [found] = await worker.reclaim(limit=9)
+
+    assert (found.job.id, (await rig.submitter.lane_stats())[Lane.SINGLE].running) == (job.id, 1)
+    assert await worker.finish(found, result_of(job)) is Finish.RECORDED
+
+
 async def test_a_worker_that_serves_nothing_takes_nothing(rig, make_job, result_of):
     worker = rig.worker("a")
     worker.serve([])
