@@ -161,15 +161,20 @@ class Work:
 
     async def pack(self, completed: int, *, keep: int) -> None:
         """Pack what completed, but for the latest `keep` or more. Raises ArchiveError."""
+        while completed - (before := await self._packed_so_far()) >= blocks.MOST + keep:
+            self._packed = None  # if no answer comes, it may have been done or not
+            packed = await self._pack_from(before + 1)
+            if not packed:
+                return
+            self._packed = before + packed
+
+    async def _packed_so_far(self) -> int:
+        """Completions that are packed: all before the oldest that is not."""
         if self._packed is None:
             with redis_errors():
                 oldest: Any = await self._redis.xrange(self._names.results, "-", "+", count=1)
             self._packed = _number(oldest[0][0]) - 1 if oldest else 0
-        while completed - self._packed >= blocks.MOST + keep:
-            packed = await self._pack_from(self._packed + 1)
-            if not packed:
-                return
-            self._packed += packed
+        return self._packed
 
     async def _pack_from(self, first: int) -> int:
         """Pack results from this completion on; gives how many, 0 if another coordinator took over."""

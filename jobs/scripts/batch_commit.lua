@@ -1,12 +1,16 @@
--- Make an uploaded batch visible. Returns 1; 0 if this upload was given up or taken over.
+-- Make an uploaded batch visible, once. Returns 1; 0 if this upload was given up or taken over.
 -- KEYS batch, items, submitted, order, shared part
 -- ARGV upload token, total, TTL in seconds, bytes of the shared part ('' if there is none), then fields and values
 local batch, total = KEYS[1], tonumber(ARGV[2])
-if redis.call('HGET', batch, 'upload') ~= ARGV[1] then
+local known = redis.call('HMGET', batch, 'upload', 'uploaded')
+if known[2] == ARGV[1] then
+    return 1 -- sent again, as the reply was lost
+end
+if known[1] ~= ARGV[1] then
     return 0
 end
 redis.call('HDEL', batch, 'upload')
-redis.call('HSET', batch, 'state', 'queued', 'total', total, unpack(ARGV, 5))
+redis.call('HSET', batch, 'uploaded', ARGV[1], 'state', 'queued', 'total', total, unpack(ARGV, 5))
 if ARGV[4] ~= '' then
     redis.call('SET', KEYS[5], ARGV[4])
 end

@@ -3,7 +3,11 @@
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then
     return 0
 end
-redis.call('XADD', KEYS[3], ARGV[2] .. '-0', ARGV[4], ARGV[5])
+local id = ARGV[2] .. '-0'
+-- It is there already if this was sent again, as the reply was lost.
+if #redis.call('XRANGE', KEYS[3], id, id) == 0 then
+    redis.call('XADD', KEYS[3], id, ARGV[4], ARGV[5])
+end
 redis.call('EXPIRE', KEYS[3], redis.call('TTL', KEYS[1]))
 redis.call('XTRIM', KEYS[2], 'MINID', ARGV[3] .. '-0')
 return 1

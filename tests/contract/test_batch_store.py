@@ -5,27 +5,32 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from lossy import lossy
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import wire
 from jobs.batches.archive import Archive
 from jobs.batches.model import BatchState, Draft
+from jobs.batches.owners import Owners
 from jobs.batches.results import Results
 from jobs.batches.store import BatchStore, Intake
 from jobs.batches.work import Submitted, Work, take_over
-from jobs.errors import ArchiveError, UploadLost
+from jobs.errors import ArchiveError, BrokerUnavailable, UploadLost
 from jobs.model import Finish, Job, JobResult, Lane, Reason, SharedPart, Status, WorkerInfo
 from jobs.settings import BrokerSettings
 from jobs.shard_worker import worker_broker_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from jobs.batches.results import Completed
     from jobs.connect import Connections
     from jobs.model import Delivery
+    from jobs.scripts import Script
 
 SETTINGS = BrokerSettings(prefix="contract", lane_bounds={Lane.SINGLE: 9, Lane.BATCH: 500})
 
@@ -280,6 +285,65 @@ async def test_items_are_lost_whatever_waits_on_lanes_of_others(rig, valkey):
     valkey.client.delete("{contract}:lane:batch:node")  # an operator
 
     assert await work.lanes_empty()
+
+
+SCRIPTS = [file.name.removesuffix(".lua") for file in (files("jobs") / "scripts").iterdir()]
+BATCH_SCRIPTS = [name for name in SCRIPTS if name.startswith("batch_")]
+
+
+async def test_a_batch_lives_the_same_life_if_every_reply_to_it_is_lost_once(valkey, connections):
+    """redis-py sends a command again whose reply was lost: each script runs twice.
+
+    A caller was told that its upload is lost, while the batch ran; uploads broke off; and packing ended for good.
+    """
+    async with lossy(valkey.socket, *BATCH_SCRIPTS) as (bad, way):
+        rig, owners = Rig(bad), Owners(bad, SETTINGS)
+        assert await owners.reserve("o", "b", 900) == SETTINGS.open_items - 900
+        await rig.uploaded(900)
+        assert (await rig.store.get("b")).total == 900
+        work = await rig.taken_over()
+        for start in range(0, 900, 300):
+            await rig.submitted(work, range(start, start + 300))
+            assert len(await rig.ran(400)) == 300
+        await work.pack(900, keep=10)
+        await rig.store.end("b", BatchState.CANCELLED)
+        await owners.webhooks.put("b", 1.0)
+        assert await owners.webhooks.due(2.0, put_off_s=9, most=9) == ["b"]
+        assert await owners.webhooks.due(2.0, put_off_s=10, most=9) == []
+
+    assert set(way.lost) == set(BATCH_SCRIPTS)
+    assert min(way.lost.values()) > 0
+    rig = Rig(connections)
+    assert (await rig.store.get("b")).counts == {Status.OK: 900}
+    assert sorted(one.line.place for one in await rig.completed()) == list(range(900))
+    assert await connections.commands.xlen("{contract}:batch:b:results") == 900 - 3 * 256
+
+
+async def test_a_turn_goes_on_packing_where_it_was_after_a_pack_of_which_it_heard_nothing(rig, monkeypatch):
+    """It may have been done, or not: what is packed next must not have the numbers of what was packed then."""
+    await rig.uploaded(900)
+    work = await rig.taken_over()
+    for start in range(0, 900, 300):
+        await rig.submitted(work, range(start, start + 300))
+        await rig.ran(300)
+    before = await rig.completed()
+    with monkeypatch.context() as broken:
+        broken.setattr(work, "_pack", _done_without_a_word(work._pack))
+        with pytest.raises(BrokerUnavailable):
+            await work.pack(600, keep=10)
+    await rig.connections.commands.hset("{contract}:batch:b", "largest", 1 << 16)  # so that blocks are smaller now
+    await work.pack(900, keep=10)
+
+    assert await rig.completed() == before
+    assert await rig.in_order() == list(range(900))
+
+
+def _done_without_a_word(script: Script) -> Callable[..., Awaitable[None]]:
+    async def call(*args: Any) -> None:
+        await script(*args)
+        raise RedisConnectionError("gone for longer than it is tried again")
+
+    return call
 
 
 async def test_a_result_for_a_batch_that_has_expired_goes_nowhere(rig, valkey):
