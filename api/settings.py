@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.batches.archive import require_known
 from jobs.connect import split_urls
 
 MIB = 1 << 20
@@ -83,6 +84,13 @@ class ApiSettings(BaseSettings):
     @classmethod
     def _usable(cls, url: SecretStr) -> SecretStr:
         split_urls(url.get_secret_value())
+        return url
+
+    @field_validator("batch_store")
+    @classmethod
+    def _known_store(cls, url: SecretStr | None) -> SecretStr | None:
+        if url:
+            require_known(url.get_secret_value())
         return url
 
     @model_validator(mode="after")

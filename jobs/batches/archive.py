@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+def require_known(url: str) -> None:
+    """Raise ValueError if there is nothing here that could speak to such a store. Connects to none."""
+    try:
+        for part in url.split("::"):
+            fsspec.get_filesystem_class(fsspec.utils.get_protocol(part) if "://" in part or part == url else part)
+    except (ImportError, ValueError) as error:
+        raise ValueError(f"cannot be used: {error}") from None
+
+
 class Archive:
     """Objects below one URL. fsspec's own calls block, so they run in threads."""
 

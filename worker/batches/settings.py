@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import PositiveInt, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from jobs.batches.archive import require_known
 from jobs.connect import split_urls
 
 
@@ -24,4 +25,11 @@ class CoordinatorSettings(BaseSettings):
     @classmethod
     def _known_schemes(cls, url: SecretStr) -> SecretStr:
         split_urls(url.get_secret_value())
+        return url
+
+    @field_validator("batch_store")
+    @classmethod
+    def _known_store(cls, url: SecretStr | None) -> SecretStr | None:
+        if url:
+            require_known(url.get_secret_value())
         return url
