@@ -6,23 +6,52 @@ TLS, authentication, retries, time-outs, health checks) is left to it. Figures: 
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 from typing import TYPE_CHECKING
 
 from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import DefaultParser
 from redis.connection import HiredisRespSerializer
-from redis.exceptions import ConnectionError  # noqa: A004  the one that redis-py tries again
+from redis.exceptions import ConnectionError, TimeoutError  # noqa: A004  those that redis-py tries again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
+    from redis._parsers import _AsyncHiredisParser as Parser
     from redis.asyncio.connection import AbstractConnection as Base
 else:
-    Base = object
+    Base, Parser = object, DefaultParser
 
 _SHORT_BYTES = 64 << 10
 """Commands up to here are written at once: as much as a transport holds before it asks its writer to wait."""
+_BLOCK_BYTES = 256 << 10
+"""Of a long command; each has the whole time-out."""
 _pack = HiredisRespSerializer().pack
+
+
+class NoMasterError(ConnectionError):
+    """The server takes no writes (any more). A new connection may lead to the one that does."""
+
+
+class _Parser(Parser):
+    """Takes some replies for the end of a connection, and waits for a long one as long as more of it comes."""
+
+    EXCEPTION_CLASSES = {  # noqa: RUF012 (as its base)
+        **Parser.EXCEPTION_CLASSES,
+        **dict.fromkeys(("READONLY", "MASTERDOWN", "NOREPLICAS"), NoMasterError),
+    }
+
+    def on_connect(self, connection: Any) -> None:
+        super().on_connect(connection)  # type: ignore[no-untyped-call]
+        self._connection = connection
+
+    async def read_from_socket(self) -> bool:
+        reader: Any = self._reader
+        if reader.has_data():  # of a reply of which the beginning is there
+            self._connection.more_came()
+        return bool(await super().read_from_socket())  # type: ignore[no-untyped-call]
 
 
 class _Short(Base):
@@ -31,6 +60,9 @@ class _Short(Base):
     One command at a time is under way on a connection. The wait for its answer has the same time-out as the write would
     have, so nothing is lost by not waiting for that too.
     """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(parser_class=_Parser, **options)
 
     def pack_command(self, *args: Any) -> list[bytes]:
         return list(_pack(*args))
@@ -41,13 +73,59 @@ class _Short(Base):
         check_health: bool = True,  # noqa: FBT001, FBT002  as its base
     ) -> None:
         if not self.is_connected or not isinstance(command, list) or sum(map(len, command)) > _SHORT_BYTES:
-            await super().send_packed_command(command, check_health=check_health)
+            await self._send_long(command, check_health=check_health)
             return
         if check_health:
             await self.check_health()  # type: ignore[no-untyped-call]
-        if self._writer is None:
+        # uvloop raises RuntimeError on a transport that is closed, asyncio forgets what it is given.
+        if self._writer is None or self._writer.is_closing():
             raise ConnectionError("the connection was lost")
         self._writer.writelines(command)
+
+    async def can_read(self) -> bool:
+        """Whether something is in it that nobody asked for, or its end: also a reset, which the base does not see."""
+        if self._writer is None or self._writer.is_closing() or self._reader is None or self._reader.exception():
+            return True
+        return bool(await super().can_read())
+
+    def more_came(self) -> None:
+        """Begin the time-out of the reply that is being read anew. Big ones may take long; a silent peer is gone."""
+        self._reschedule_active_read_timeout(self.socket_timeout)
+
+    async def _send_long(self, command: bytes | str | Iterable[bytes], *, check_health: bool) -> None:
+        """Send block by block: the time-out is for a peer that takes nothing, however much there is for it."""
+        if not self.is_connected:
+            await self.connect_check_health(check_health=False)
+        if check_health:
+            await self.check_health()  # type: ignore[no-untyped-call]
+        try:
+            for block in _blocks(command):
+                await self._send_block(block)
+        except builtins.TimeoutError:
+            await self.disconnect(nowait=True)
+            raise TimeoutError("Timeout writing to socket") from None
+        except (OSError, RuntimeError) as error:
+            await self.disconnect(nowait=True)
+            raise ConnectionError(f"Error while writing to socket: {error}") from error
+        except BaseException:
+            await self.disconnect(nowait=True)  # half a command is in it
+            raise
+
+    async def _send_block(self, block: memoryview) -> None:
+        if self._writer is None or self._writer.is_closing():
+            raise ConnectionError("the connection was lost")
+        self._writer.write(block)
+        async with asyncio.timeout(self.socket_timeout):
+            await self._writer.drain()
+
+
+def _blocks(command: bytes | str | Iterable[bytes]) -> Iterator[memoryview]:
+    if isinstance(command, str):
+        command = command.encode()
+    for part in [command] if isinstance(command, bytes) else command:
+        whole = memoryview(part)
+        for start in range(0, len(whole), _BLOCK_BYTES):
+            yield whole[start : start + _BLOCK_BYTES]
 
 
 class _Tcp(_Short, Connection):
@@ -59,10 +137,13 @@ class _Tls(_Short, SSLConnection):
 
 
 class _Unix(_Short, UnixDomainSocketConnection):
-    pass
+    async def _connect(self) -> None:
+        """Connect as TCP does. The base also says hello here, within itself: a silent server was asked for ever."""
+        async with asyncio.timeout(self.socket_connect_timeout):
+            self._reader, self._writer = await asyncio.open_unix_connection(path=self.path)
 
 
-_SHORT = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
+_SHORT: dict[type[Base], Any] = {Connection: _Tcp, SSLConnection: _Tls, UnixDomainSocketConnection: _Unix}
 
 
 class Pool(BlockingConnectionPool):
