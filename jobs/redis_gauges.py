@@ -34,7 +34,7 @@ class RedisGauges:
 
     async def ping(self) -> None:
         with redis_errors():
-            await self._redis.ping()
+            await self._scripts.ping()
 
     async def unreachable(self) -> Sequence[str]:
         await self.ping()

@@ -16,6 +16,7 @@ from jobs import keys
 from jobs.connect import MAX_BLOCK_S
 from jobs.keys import Keys
 from jobs.model import DEFAULT, Lane
+from jobs.portion import Portion
 from jobs.scripts import LANES, Row, Scripts, Stream
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_COUNT = 64
 _WAITED_S = 0.001
 """A blocking read that took longer found empty lanes. A hint only: a wrong guess costs a round trip."""
 
@@ -41,6 +43,7 @@ class RedisLanes:
         self._scripts = Scripts(connections.commands, self._keys)
         self._environments = [DEFAULT]
         self._empty = False
+        self._portion = Portion(_COUNT)
 
     @property
     def environments(self) -> Sequence[str]:
@@ -59,10 +62,13 @@ class RedisLanes:
 
     async def take(self, *, single: int, batch: int, wait_s: float) -> list[Row]:
         """Lease up to `single` and `batch` rows, at most the larger number in all; waits up to `wait_s` for one."""
-        # A wait for one lane takes what is there as well.
-        waits = wait_s > 0 and (self._empty or not (single and batch))
+        # A wait for one lane takes what is there as well, by number. Where jobs may be big a look keeps to a bound.
+        number = 0 if single and batch else max(single, batch)
+        waits = wait_s > 0 and (self._empty or 0 < number <= self._portion.count)
         rows = [] if waits else await self._look(single, batch)
-        return rows or (await self._wait(single, batch, wait_s) if wait_s > 0 else [])
+        rows = rows or (await self._wait(single, batch, wait_s) if wait_s > 0 else [])
+        self._portion.came(len(rows), sum(len(value) for row in rows for value in row.fields.values()))
+        return rows
 
     def in_turn(self) -> list[Stream]:
         """Lanes of what is served, single ones first; each time another environment goes first."""
@@ -97,7 +103,7 @@ class RedisLanes:
             await asyncio.sleep(wait_s)
             return []
         # COUNT is per stream, so with several only 1 keeps to what was asked for (and one more of each).
-        count = 1 if len(lanes) > 1 else max(room.values())
+        count = 1 if len(lanes) > 1 else min(max(room.values()), self._portion.count)
         began = time.monotonic()
         rows = await self.with_groups(lambda: self._read(lanes, count, min(wait_s, MAX_BLOCK_S)), lanes)
         self._empty = len(rows) < len(lanes) and time.monotonic() - began >= _WAITED_S

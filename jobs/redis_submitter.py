@@ -42,7 +42,7 @@ class RedisSubmitter(RedisGauges):
 
     async def cancel(self, job_id: str) -> None:
         with redis_errors():
-            await self._redis.xadd(self._keys.cancels, {"id": job_id}, maxlen=keys.CANCEL_LENGTH)
+            await self._scripts.cancel(job_id)
 
     async def state(self, job_id: str) -> JobState | None:
         with redis_errors():

@@ -6,7 +6,7 @@ Whatever needs more than one step on the server is one script (`scripts`); this 
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from jobs import keys, wire
 from jobs.connect import redis_errors
-from jobs.errors import WireError
+from jobs.errors import BrokerUnavailable, WireError
 from jobs.model import Delivery, Finish, Lane, Reason, cut
 from jobs.redis_gauges import RedisGauges
 from jobs.redis_unserved import RedisUnserved
@@ -22,11 +22,11 @@ from jobs.scripts import Item, Owned, Row, Stream
 from jobs.tail import tail
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
     from typing import Any
 
     from jobs.connect import Connections
-    from jobs.model import JobResult, Output, SharedPart, WorkerInfo
+    from jobs.model import Job, JobResult, Output, SharedPart, WorkerInfo
     from jobs.redis_lanes import RedisLanes
     from jobs.settings import BrokerSettings
 
@@ -72,8 +72,6 @@ class RedisWorkerBroker(RedisGauges):
             rows = await self._lanes.with_groups(
                 lambda: self._scripts.reclaim(self._worker, streams, lease_ms=self._lease_ms, limit=limit), streams
             )
-            # We were too slow to renew, but nobody took these: the claim has renewed them.
-            rows = [row for row in rows if (*row.stream, row.entry_id) not in self._held]
             return await self._deliver(rows + await self._unserved.overdue(limit - len(rows)))
 
     async def shared(self, part_id: str) -> SharedPart | None:
@@ -111,16 +109,15 @@ class RedisWorkerBroker(RedisGauges):
 
     async def announce(self, worker: WorkerInfo) -> None:
         with redis_errors():
-            async with self._redis.pipeline() as step:
-                step.set(self._keys.worker(worker.id), wire.encode_worker(worker), ex=keys.WORKER_TTL_S)
-                step.sadd(self._keys.workers, worker.id)
-                step.expire(self._keys.workers, keys.WORKERS_TTL_S)
-                step.sadd(self._keys.environments, *worker.environments)
-                await step.execute()
+            await self._scripts.announce(worker.id, wire.encode_worker(worker), worker.environments)
 
     async def _deliver(self, rows: Sequence[Row]) -> list[Delivery]:
         deliveries = []
         for row in rows:
+            if (*row.stream, row.entry_id) in self._held:
+                # It was on its way for longer than a lease, or we were too slow to renew; but nobody else took it, and
+                # what has come first runs here. The claim has renewed it.
+                continue
             try:
                 deliveries.append(_delivery(row))
             except WireError as error:
@@ -141,7 +138,7 @@ class RedisWorkerBroker(RedisGauges):
         job = delivery.job
         if job.batch is not None:
             return await self._finish_item(delivery, job.batch, result, dead_reason=dead_reason)
-        with redis_errors():
+        with self._freed(delivery), redis_errors():
             ours = await self._lanes.with_groups(
                 lambda: self._scripts.finish(
                     _owned(delivery, self._worker),
@@ -153,27 +150,39 @@ class RedisWorkerBroker(RedisGauges):
                 ),
                 [_stream(delivery)],
             )
-        # Not before: while Redis is away it is tried again, and must not be reclaimed by ourselves meanwhile.
-        self._held.discard(_held(delivery))
         return Finish.RECORDED if ours else Finish.STALE
 
     async def _finish_item(self, delivery: Delivery, batch: str, result: JobResult, *, dead_reason: str) -> Finish:
-        job = delivery.job
-        item = Item(
-            batch=batch,
-            index=job.index,
-            custom_id=job.custom_id,
-            job_id=job.id,
-            status=result.status,
-            result=wire.encode(result),
-            cut_result=wire.encode(cut(result)),
-            may_run_again=result.reason is Reason.SANDBOX,
-        )
-        with redis_errors():
-            step = partial(self._scripts.finish_item, _owned(delivery, self._worker), item, dead_reason=dead_reason)
+        with self._freed(delivery), redis_errors():
+            owned, item = _owned(delivery, self._worker), _item(delivery.job, batch, result)
+            step = partial(self._scripts.finish_item, owned, item, dead_reason=dead_reason)
             done = await self._lanes.with_groups(step, [_stream(delivery)])
-        self._held.discard(_held(delivery))
         return Finish.RECORDED if done == _RECORDED else Finish.STALE
+
+    @contextmanager
+    def _freed(self, delivery: Delivery) -> Iterator[None]:
+        """Hold it no more, unless Redis is away: then it is tried again, and must not be reclaimed by ourselves."""
+        try:
+            yield
+        except BrokerUnavailable:
+            raise
+        except BaseException:
+            self._held.discard(_held(delivery))
+            raise
+        self._held.discard(_held(delivery))
+
+
+def _item(job: Job, batch: str, result: JobResult) -> Item:
+    return Item(
+        batch=batch,
+        index=job.index,
+        custom_id=job.custom_id,
+        job_id=job.id,
+        status=result.status,
+        result=wire.encode(result),
+        cut_result=wire.encode(cut(result)),
+        may_run_again=result.reason is Reason.SANDBOX,
+    )
 
 
 def _stream(delivery: Delivery) -> Stream:

@@ -14,6 +14,7 @@ from redis.exceptions import NoScriptError
 
 from jobs import keys
 from jobs.model import Lane
+from jobs.portion import PORTION_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -93,8 +94,24 @@ class Scripts:
         self._submit, self._watch = Script("submit"), Script("watch")
         self._lease, self._renew, self._reclaim = Script("lease"), Script("renew"), Script("reclaim")
         self._finish, self._release, self._emit = Script("finish"), Script("release"), Script("emit")
+        self._ping, self._announce, self._cancel = Script("ping"), Script("announce"), Script("cancel")
         self._stats, self._sweep, self._retire = Script("stats"), Script("sweep"), Script("retire")
         self._batch_finish = Script("batch_finish")
+
+    async def ping(self) -> None:
+        """Raises RedisError unless the server answers and takes writes."""
+        await self._ping(self._client, [], [])
+
+    async def announce(self, worker: str, notice: bytes, environments: Iterable[str]) -> None:
+        """Note that a worker lives, and what it serves."""
+        names = [self._keys.worker(worker), self._keys.workers, self._keys.environments]
+        await self._announce(
+            self._client, names, [worker, notice, keys.WORKER_TTL_S, keys.WORKERS_TTL_S, *environments]
+        )
+
+    async def cancel(self, cancelled: str) -> None:
+        """Tell every worker the id of a job or batch."""
+        await self._cancel(self._client, [self._keys.cancels], [cancelled, keys.CANCEL_LENGTH])
 
     async def submit(
         self, stream: Stream, *, job_id: str, job: bytes, bound: int, record: bytes, ttl_s: int
@@ -113,11 +130,13 @@ class Scripts:
         return found
 
     async def lease(self, worker: str, environments: Sequence[str], *, single: int, batch: int) -> list[Row]:
-        """Rows that waited, single lanes first, at most max(single, batch); environments in this order."""
+        """Rows that waited, single lanes first, at most max(single, batch), fewer if they are big.
+
+        Environments in this order.
+        """
         streams = [Stream(lane, environment) for lane in LANES for environment in environments]
-        return _rows(
-            streams, await self._lease(self._client, self._names(streams), [keys.GROUP, worker, single, batch])
-        )
+        args: list[Arg] = [keys.GROUP, worker, single, batch, PORTION_BYTES]
+        return _rows(streams, await self._lease(self._client, self._names(streams), args))
 
     async def renew(self, worker: str, stream: Stream, entry_ids: Sequence[str]) -> set[str]:
         """Entry ids that are no longer the worker's."""
@@ -126,7 +145,7 @@ class Scripts:
 
     async def reclaim(self, worker: str, streams: Sequence[Stream], *, lease_ms: int, limit: int) -> list[Row]:
         """Rows whose leases ran out, now the worker's."""
-        args: list[Arg] = [keys.GROUP, worker, lease_ms, limit]
+        args: list[Arg] = [keys.GROUP, worker, lease_ms, limit, PORTION_BYTES]
         return _rows(streams, await self._reclaim(self._client, self._names(streams), args))
 
     async def finish(

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _UNBLOCK_EVERY_S = 0.001
 _PAUSE_S = 0.5
+_KEPT_S = 2.0  # a worker with room leases twice in it
 
 
 class ShardLanes(RedisLanes):
@@ -89,7 +90,8 @@ class ShardedWorkerBroker(ShardedGauges):
     def __init__(self, shards: Shards) -> None:
         super().__init__(shards)
         self._every = shards
-        self._waits = {lane: _Lanes(shards, lane) for lane in Lane}
+        self._late = _Late()
+        self._waits = {lane: _Lanes(shards, lane, self._late) for lane in Lane}
         self._turn = 0
 
     def serve(self, environments: Collection[str]) -> None:
@@ -97,6 +99,8 @@ class ShardedWorkerBroker(ShardedGauges):
             shard.broker.serve(environments)
 
     async def lease(self, *, single: int, batch: int, wait_s: float) -> Sequence[Delivery]:
+        if late := self._late.take({Lane.SINGLE: single, Lane.BATCH: batch}):
+            return late
         first = Lane.SINGLE if single else Lane.BATCH
         return await self._waits[first].lease(single=single, batch=batch, wait_s=wait_s)
 
@@ -111,7 +115,7 @@ class ShardedWorkerBroker(ShardedGauges):
         found: list[Delivery] = []
         self._turn += 1
         for shard in _in_turn(self._every, self._turn):
-            found += await _soon(shard, shard.broker.reclaim(limit=limit - len(found)))
+            found += await _soon(shard, shard.broker.reclaim(limit=limit - len(found)), self._late)
         return found
 
     async def shared(self, part_id: str) -> SharedPart | None:
@@ -143,11 +147,37 @@ class ShardedWorkerBroker(ShardedGauges):
         await ask(self._every, lambda shard: shard.broker.announce(worker))
 
 
+class _Late:
+    """What shards gave when nobody waited for it any more, for the next lease if there is one soon.
+
+    If it were given back at once, a job that is long on its way would never run.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, str, Lane, str], Delivery] = {}
+
+    async def keep(self, shard: Shard[ShardWorkerBroker], deliveries: Sequence[Delivery]) -> None:
+        kept = {delivery.key: delivery for delivery in _marked(shard.number, deliveries)}
+        self._kept |= kept
+        await asyncio.sleep(_KEPT_S)
+        await _give_back(shard, [self._kept.pop(key) for key in kept if key in self._kept])
+
+    def take(self, room: dict[Lane, int]) -> list[Delivery]:
+        """What there is room for, as a lease counts it."""
+        found: list[Delivery] = []
+        most = max(room.values())
+        for key, delivery in list(self._kept.items()):
+            if room[delivery.lane] > 0 and len(found) < most:
+                room[delivery.lane] -= 1
+                found.append(self._kept.pop(key))
+        return found
+
+
 class _Lanes:
     """Leases from the lanes of all shards; one call at a time. Two may wait at once if their first lanes differ."""
 
-    def __init__(self, shards: Shards, first: Lane) -> None:
-        self._shards, self._first = shards, first
+    def __init__(self, shards: Shards, first: Lane, late: _Late) -> None:
+        self._shards, self._first, self._late = shards, first, late
         self._turn = 0
         self._empty = False
         """The lanes were empty a moment ago: wait at once, without looking first."""
@@ -168,7 +198,8 @@ class _Lanes:
                 if room <= 0:
                     break
                 counts = (room, 0) if singles else (0, room)
-                found += await _soon(shard, shard.broker.lease(single=counts[0], batch=counts[1], wait_s=0))
+                lease = shard.broker.lease(single=counts[0], batch=counts[1], wait_s=0)
+                found += await _soon(shard, lease, self._late)
         return found
 
     async def _wait(self, single: int, batch: int, wait_s: float) -> list[Delivery]:
@@ -200,7 +231,7 @@ class _Lanes:
             for task in open_:
                 reads[task].beside(reads[task].broker.lanes.unblock(self._first))
             await asyncio.wait(open_, timeout=_UNBLOCK_EVERY_S)
-        return await settled(reads, 0, late=_give_back)
+        return await settled(reads, 0, late=self._late.keep)
 
 
 def _in_turn(shards: Shards, turn: int) -> Shards:
@@ -220,10 +251,12 @@ async def _first(reads: Reads, until: float) -> None:
             return
 
 
-async def _soon(shard: Shard[ShardWorkerBroker], call: Coroutine[Any, Any, Sequence[Delivery]]) -> list[Delivery]:
+async def _soon(
+    shard: Shard[ShardWorkerBroker], call: Coroutine[Any, Any, Sequence[Delivery]], late: _Late
+) -> list[Delivery]:
     """What one shard gives at once."""
     task = asyncio.get_running_loop().create_task(call)
-    done = await settled({task: shard}, PATIENCE_S, late=_give_back)
+    done = await settled({task: shard}, PATIENCE_S, late=late.keep)
     return _marked(shard.number, task.result()) if done and answered(shard, task) else []
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError, TimeoutError  # noqa: A004  redis-py's own
 
 from jobs.connect import MAX_BLOCK_S
+from jobs.portion import Portion
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -34,12 +35,15 @@ async def tail(connections: Connections, stream: str, *, start: str) -> AsyncIte
     """Entries behind the id `start`, in order; an empty sequence every few seconds without any."""
     seen: str | None = None
     entries: list[Entry] = []
+    portion = Portion(_COUNT)
     while True:
         try:
             if seen and not entries and await _began_anew(connections.commands, stream, seen):
                 start, seen = _BEGINNING, None
-            entries = await _read(connections.reads, stream, seen or start)
-        except RedisError:
+            entries = await _read(connections.reads, stream, seen or start, portion)
+        except RedisError as error:
+            if isinstance(error, TimeoutError):
+                portion.lost()
             entries = []
             await asyncio.sleep(_PAUSE_S)
         if entries:
@@ -57,9 +61,11 @@ async def stop(reader: asyncio.Task[None]) -> None:
         await asyncio.wait([reader], timeout=0.05)
 
 
-async def _read(client: Client, stream: str, last: str) -> list[Entry]:
-    reply: Any = await client.xread({stream: last}, count=_COUNT, block=int(MAX_BLOCK_S * 1000))
-    return [Entry(entry_id.decode(), fields) for entry_id, fields in reply.get(stream.encode(), ())]
+async def _read(client: Client, stream: str, last: str, portion: Portion) -> list[Entry]:
+    reply: Any = await client.xread({stream: last}, count=portion.count, block=int(MAX_BLOCK_S * 1000))
+    entries = [Entry(entry_id.decode(), fields) for entry_id, fields in reply.get(stream.encode(), ())]
+    portion.came(len(entries), sum(len(value) for entry in entries for value in entry.fields.values()))
+    return entries
 
 
 async def _began_anew(client: Client, stream: str, seen: str) -> bool:

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Finish a job if the worker still owns it. XACK alone does not ask who acks. Returns 1, or 0 if it does not.
 -- KEYS lane, record, waiters, dead-letter stream, the submitter's inbox (left out if nobody waits)
 -- ARGV group, worker, entry id, job id, result bytes, result TTL in seconds ('' to drop the result),

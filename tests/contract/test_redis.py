@@ -11,15 +11,16 @@ import pytest
 from cluster import until
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from jobs import keys, redis_unserved, tail, wire
+from jobs import keys, portion, redis_unserved, tail, wire
 from jobs.connect import connect
-from jobs.errors import BrokerUnavailable
+from jobs.errors import BrokerUnavailable, WireError
 from jobs.model import Finish, JobResult, JobState, Lane, Status, Submission, WorkerInfo
 from jobs.redis_submitter import RedisSubmitter
 from jobs.settings import BrokerSettings
 
 SINGLE = "{contract}:lane:single:default"
 LEASE_S = 1.0
+RIG_LEASE_S = 0.3
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ async def test_a_server_that_is_full_takes_no_job_and_loses_none(redis_rig, valk
         waited = make_job(reply_to=inbox.id)
         kept = make_job(keep_result=True)
         future = inbox.expect(waited.id)
-        for job in (waited, kept):
+        for job in (waited, kept, make_job(lane=Lane.BATCH)):
             await redis_rig.submitter.submit(job)
         valkey.client.config_set("maxmemory", 1)
         try:
@@ -162,12 +163,120 @@ async def test_a_server_that_is_full_takes_no_job_and_loses_none(redis_rig, valk
             deliveries = await worker.lease(single=2, batch=0, wait_s=1)
             assert list(await worker.renew(deliveries)) == []
             finished = [await worker.finish(one, result_of(one.job)) for one in deliveries]
+            [delivery] = await worker.lease(single=0, batch=1, wait_s=1)
+            assert await worker.dead_letter(delivery, result_of(delivery.job, message="died")) is Finish.RECORDED
+            # Else the worker would count as dead in seconds, and nothing that is not wanted any more would stop.
+            await worker.announce(WorkerInfo(id="a", slots=1, environments=("default",), started_at=0.0))
+            await redis_rig.submitter.cancel("job-9")
         finally:
             valkey.client.config_set("maxmemory", 0)
 
+        assert [known.id for known in await redis_rig.submitter.workers()] == ["a"]
+        assert [fields[b"id"] for _, fields in valkey.client.xrange("{contract}:cancels")] == [b"job-9"]
         assert finished == [Finish.RECORDED] * 2
         assert await asyncio.wait_for(future, 20) == result_of(waited)
         assert await redis_rig.submitter.result(kept.id) == result_of(kept)
+
+
+async def test_a_server_that_takes_no_writes_counts_as_away(mortal_rig, mortal_valkey, make_job):
+    """A demoted master answers a PING, and so the service called itself ready."""
+    await mortal_rig.submitter.ping()
+    mortal_valkey.client.replicaof("127.0.0.1", "1")
+
+    calls = [mortal_rig.submitter.unreachable(), mortal_rig.submitter.submit(make_job())]
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert [BrokerUnavailable] * 2 == [type(error) for error in errors]
+    mortal_valkey.client.replicaof("NO", "ONE")
+    await mortal_rig.submitter.ping()
+
+
+@pytest.mark.parametrize("lane", Lane)
+async def test_big_jobs_come_in_replies_of_bounded_size(redis_rig, make_job, lane):
+    """Four at once were longer on their way than a lease: each worker in turn took them, and none ran one."""
+    jobs = [make_job(lane=lane, files={"f": bytes(portion.PORTION_BYTES * 2 // 3)}) for _ in range(4)]
+    for job in jobs:
+        await redis_rig.submitter.submit(job)
+    room = {"single": 4, "batch": 0} if lane is Lane.SINGLE else {"single": 0, "batch": 4}
+    first, second = redis_rig.worker("a"), redis_rig.worker("b")
+
+    leased = [len(await first.lease(**room, wait_s=1)) for _ in range(2)]
+    await redis_rig.pass_time(RIG_LEASE_S * 1.5)
+    reclaimed: list[int] = []
+    while sum(reclaimed) < 4:  # on a slow machine the first of them run out again meanwhile
+        reclaimed.append(len(await second.reclaim(limit=8)))
+
+    assert leased == [2, 2]
+    assert max(reclaimed) == 2
+
+
+async def test_small_jobs_are_leased_by_number_again_after_big_ones(redis_rig, make_job):
+    worker = redis_rig.worker("a")
+    for size in (portion.PORTION_BYTES, 1, 1, 1, 1):
+        await redis_rig.submitter.submit(make_job(lane=Lane.BATCH, files={"f": bytes(size)}))
+
+    assert [len(await worker.lease(single=0, batch=4, wait_s=1)) for _ in range(2)] == [1, 4]
+
+
+async def test_an_inbox_asks_for_as_many_replies_as_are_bounded_in_size(redis_rig, monkeypatch):
+    monkeypatch.setattr(portion, "PORTION_BYTES", 1000)
+    redis = redis_rig.connections.commands
+    for size in [1] * 15 + [900] * 18:
+        await redis.xadd("{contract}:inbox:x", {"result": "x" * size})
+    await redis.expire("{contract}:inbox:x", 60)
+    counts = []
+    async for entries in tail.tail(redis_rig.connections, "{contract}:inbox:x", start="0"):
+        counts.append(len(entries))
+        if sum(counts) == 33:
+            break
+
+    assert counts == [1, 2, 4, 8, 16, 1, 1]
+
+
+async def test_what_comes_twice_runs_once(redis_rig, make_job, monkeypatch):
+    """A reply that is on its way for longer than a lease: the worker has taken its own job over meanwhile."""
+    worker = redis_rig.worker("a")
+    await redis_rig.submitter.submit(job := make_job())
+    [row] = await worker._lanes.take(single=1, batch=0, wait_s=1)
+    await redis_rig.pass_time(RIG_LEASE_S * 1.5)
+    assert [job] == [delivery.job for delivery in await worker.reclaim(limit=4)]
+
+    monkeypatch.setattr(worker._lanes, "take", AsyncMock(return_value=[row]))
+
+    assert await worker.lease(single=1, batch=0, wait_s=1) == []
+
+
+@pytest.mark.parametrize("batch", [None, "b"])
+async def test_a_job_whose_result_cannot_be_recorded_is_leased_again(redis_rig, make_job, result_of, batch):
+    worker = redis_rig.worker("a")
+    await redis_rig.submitter.submit(job := make_job(batch=batch))
+    [delivery] = await worker.lease(single=1, batch=0, wait_s=1)
+    with pytest.raises(WireError):
+        await worker.finish(delivery, result_of(job, stdout="\ud800"))
+    await redis_rig.pass_time(RIG_LEASE_S * 1.5)
+
+    assert [(job, 2)] == [(again.job, again.attempt) for again in await worker.reclaim(limit=1)]
+
+
+async def test_a_job_over_its_deadline_is_found_behind_any_number_that_are_not(
+    redis_rig, valkey, make_job, monkeypatch
+):
+    """Only as many as a worker had slots free for were looked at: four that wait for days hid all others."""
+    worker = redis_rig.worker("a")
+    valkey.client.sadd("{contract}:environments", "gone")
+    monkeypatch.setattr(redis_unserved, "_READ_COUNT", 2)
+    times = [86_400, 86_400, 86_400, -1, 86_400, -2]
+    jobs = [make_job(lane=Lane.BATCH, environment="gone", deadline_at=time.time() + left_s) for left_s in times]
+    for job in jobs:
+        await redis_rig.submitter.submit(job)
+
+    over = []
+    for _ in range(8):
+        await redis_rig.pass_time(RIG_LEASE_S / 2)
+        over += await worker.reclaim(limit=1)
+
+    assert sorted(delivery.job.id for delivery in over) == sorted([jobs[3].id, jobs[5].id])
+    valkey.client.delete("{contract}:lane:batch:gone", "{contract}:environments")
 
 
 async def test_what_nobody_can_decode_is_dead_lettered_and_stops_nobody(redis_rig, valkey, make_job):

@@ -9,6 +9,7 @@ import time
 from itertools import count
 
 import pytest
+from link import Link
 
 from jobs.connect import connect, split_urls
 from jobs.errors import BrokerUnavailable
@@ -206,6 +207,25 @@ async def test_what_a_stalled_server_hands_out_too_late_is_given_back(mortal_rig
     while not (found := await quick.lease(single=1, batch=1, wait_s=0.1)):
         assert time.monotonic() < deadline
     assert [(delivery.job.id, delivery.attempt) for delivery in found] == [(job.id, 1)]
+
+
+async def test_what_is_long_on_its_way_is_leased_in_the_end(valkey, second_valkey, shards_rig, on):
+    """It came when nobody waited for it any more, and was given back: again and again."""
+    async with Link(second_valkey.socket) as link:
+        opened = [connect(valkey.url), connect(link.url)]
+        rig = type(shards_rig)(*opened)
+        worker = rig.worker("a")
+        await worker.lease(single=1, batch=1, wait_s=0.1)
+        await shards_rig.submitter.submit(job := on(1, files={"f": bytes(2 << 20)}))
+        link.pause_s = 3 * PATIENCE_S / 32
+
+        found = []
+        while not found:
+            found = await worker.lease(single=1, batch=1, wait_s=0.2)
+            await asyncio.sleep(0.05)
+
+        assert ids(found) == [job.id]
+        await close_all(opened)
 
 
 async def test_no_shard_at_all_is_broker_unavailable(shards_rig, tmp_path):
