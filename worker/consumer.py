@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from jobs.errors import BrokerUnavailable
 from jobs.model import Finish, Lane, Reason
 from sandbox import YOUNG_S
 from worker.runner import fail
+from worker.translate import Began
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -72,7 +73,8 @@ class Consumer:
     ) -> None:
         self._broker, self._runner, self._metrics = broker, runner, metrics
         self._slots, self._starts = slots, starts
-        self._big = asyncio.Lock()
+        self._big: defaultdict[int, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """By shard: one that does not answer must not keep the results for another waiting."""
         self._running: set[Running] = set()
         self._cancelled: dict[str, None] = {}
         self._room = {lane: asyncio.Event() for lane in Lane}
@@ -204,7 +206,8 @@ class Consumer:
     async def _work(self, running: Running) -> None:
         try:
             running.can_stop = True
-            result = await self._result(running, time.time())
+            began = Began()
+            result = await self._result(running, began)
             running.can_stop = False
             if result is not None:
                 await self._finish(running, result)
@@ -212,24 +215,24 @@ class Consumer:
             self._running.discard(running)
             self._settle()
 
-    async def _result(self, running: Running, started_at: float) -> JobResult | None:
+    async def _result(self, running: Running, began: Began) -> JobResult | None:
         delivery = running.delivery
         try:
             if running.lost:
                 return None
             if delivery.job.id in self._cancelled or delivery.job.batch in self._cancelled:
-                return fail(delivery, Reason.CALLER, "cancelled before it ran", started_at)
+                return fail(delivery, Reason.CALLER, "cancelled before it ran", began)
             if self._runner.is_poison(delivery):
                 return self._runner.poisoned(delivery)
             return await self._runner.run(delivery)
         except asyncio.CancelledError:
             if running.lost:
                 return None
-            return fail(delivery, Reason.CALLER, "cancelled while it ran", started_at)
+            return fail(delivery, Reason.CALLER, "cancelled while it ran", began)
         except Exception:
             # A bug of ours. The caller hears it now: more attempts would meet it again.
             log.exception("job failed", extra={"event": "job_failed", "job_id": delivery.job.id})
-            return fail(delivery, Reason.SANDBOX, "the worker failed under this job", started_at)
+            return fail(delivery, Reason.SANDBOX, "the worker failed under this job", began)
 
     async def _finish(self, running: Running, result: JobResult) -> None:
         """Record the result, however long Redis is away: the lease tells whether it still counts."""
@@ -237,9 +240,15 @@ class Consumer:
             try:
                 finish = await self._recorded(running, result)
             except BrokerUnavailable:
-                running.parked = True
-                self._settle()
+                self._park(running)
                 await asyncio.sleep(_PAUSE_S)
+                continue
+            except Exception:
+                # A bug of ours, which would meet the next attempt too.
+                log.exception("result not recorded", extra={"event": "job_failed", "job_id": running.delivery.job.id})
+                if result.reason is Reason.SANDBOX:
+                    return  # nor was this: it is dead-lettered after some attempts
+                result = fail(running.delivery, Reason.SANDBOX, "the worker failed under this job", Began())
                 continue
             self._metrics.finished(running.delivery, result, stale=finish is Finish.STALE)
             return
@@ -251,8 +260,16 @@ class Consumer:
             return await record(running.delivery, result)
         running.big = True
         self._settle()
-        async with self._big:
+        async with self._big[running.delivery.shard]:
             return await record(running.delivery, result)
+
+    def _park(self, running: Running) -> None:
+        """Take no slot with it, nor with what waits behind it for the same Redis."""
+        running.parked = True
+        for other in self._running:
+            if other.big and other.delivery.shard == running.delivery.shard:
+                other.parked = True
+        self._settle()
 
     def _settle(self) -> None:
         young = self._young()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from functools import partial
@@ -12,7 +13,7 @@ from jobs.model import Reason, Status
 from sandbox import Bytecode, JailFailed, NotSupported
 from worker.judge import judged
 from worker.live import Live
-from worker.translate import Timing, failure_of, result_of, spec_of
+from worker.translate import Began, failure_of, result_of, spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _TRIES = 3
+_GRACE_S = 0.2
+"""For a program's own limit to be what ends it at its deadline: to kill it from here costs more."""
 
 
 class Runs(Protocol):
@@ -55,39 +58,43 @@ class Runner:
 
     async def run(self, delivery: Delivery) -> JobResult:
         """Run the job to its verdict; what is not the program's doing becomes `internal`, with a reason."""
-        leased_at = time.time()
+        began = Began()
         try:
             job, bytecode = await self._complete(delivery.job)
         except BrokerUnavailable:
-            return fail(delivery, Reason.EXPIRED, "the deadline passed before the job's program came", leased_at)
+            return fail(delivery, Reason.EXPIRED, "the deadline passed before the job's program came", began)
         if job is None:
-            return fail(delivery, Reason.SHARED, "the program that it shares with other jobs has expired", leased_at)
+            return fail(delivery, Reason.SHARED, "the program that it shares with other jobs has expired", began)
         if job.judge is not None:
             bytecode = Bytecode.worthwhile(job.code)
-            return await judged(job, job.judge, lambda case: self._tried(delivery, case, time.time(), bytecode))
-        return await self._tried(delivery, job, leased_at, bytecode)
+            return await judged(job, job.judge, lambda case: self._tried(delivery, case, Began(), bytecode))
+        return await self._tried(delivery, job, began, bytecode)
 
-    async def _tried(self, delivery: Delivery, job: Job, leased_at: float, bytecode: Bytecode | None) -> JobResult:
+    async def _tried(self, delivery: Delivery, job: Job, began: Began, bytecode: Bytecode | None) -> JobResult:
         """Run the complete job, again if the sandbox fails."""
         for number in range(1, _TRIES + 1):
             left_s = job.deadline_at - time.time()
             if left_s <= 0:
-                return fail(delivery, Reason.EXPIRED, "the deadline passed before the job could run", leased_at)
+                return fail(delivery, Reason.EXPIRED, "the deadline passed before the job could run", began)
             sandbox = self._sandboxes.get(job.environment)  # each time anew: it may have been switched
             if sandbox is None:
-                return fail(delivery, Reason.ENVIRONMENT, "the worker does not serve this environment", leased_at)
+                return fail(delivery, Reason.ENVIRONMENT, "the worker does not serve this environment", began)
             wall_s = min(job.timeout_s, left_s)
             try:
-                report = await self._report(sandbox, delivery, spec_of(job, bytecode, wall_s=wall_s), run=number)
+                # The limit counts from the program's start; for what it waits before that, this does.
+                async with asyncio.timeout(left_s + _GRACE_S):
+                    report = await self._report(sandbox, delivery, spec_of(job, bytecode, wall_s=wall_s), run=number)
+            except TimeoutError:
+                return fail(delivery, Reason.EXPIRED, "the deadline passed while the job ran", began)
             except NotSupported as error:
-                return fail(delivery, Reason.ENVIRONMENT, str(error), leased_at)
+                return fail(delivery, Reason.ENVIRONMENT, str(error), began)
             except JailFailed as error:
                 log.warning("run failed", extra={"event": "run_failed", "job_id": delivery.job.id, "why": str(error)})
                 continue
             if report.timed_out and wall_s < job.timeout_s:
-                return fail(delivery, Reason.EXPIRED, "the deadline passed while the job ran", leased_at)
-            return result_of(delivery, report, Timing(leased_at=leased_at, finished_at=time.time()))
-        return fail(delivery, Reason.SANDBOX, "the sandbox failed repeatedly under this job", leased_at)
+                return fail(delivery, Reason.EXPIRED, "the deadline passed while the job ran", began)
+            return result_of(delivery, report, began)
+        return fail(delivery, Reason.SANDBOX, "the sandbox failed repeatedly under this job", began)
 
     async def _complete(self, job: Job) -> tuple[Job | None, Bytecode | None]:
         """Put a job together with what it shares, if it does; None if that is gone."""
@@ -107,10 +114,10 @@ class Runner:
     def poisoned(self, delivery: Delivery) -> JobResult:
         """Result of a job that is not run any more."""
         message = f"given up after {self._max_attempts} attempts: the workers died under it"
-        return fail(delivery, Reason.ATTEMPTS, message, time.time())
+        return fail(delivery, Reason.ATTEMPTS, message, Began())
 
 
-def fail(delivery: Delivery, reason: Reason, message: str, leased_at: float) -> JobResult:
+def fail(delivery: Delivery, reason: Reason, message: str, began: Began) -> JobResult:
     """Result of a job that came to no verdict, for `reason`."""
     status = Status.CANCELLED if reason is Reason.CALLER else Status.INTERNAL
-    return failure_of(delivery, status, reason, message, Timing(leased_at=leased_at, finished_at=time.time()))
+    return failure_of(delivery, status, reason, message, began)

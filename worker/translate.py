@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 
 from jobs.model import CompileResult, Delivery, Job, JobResult, Lane, Reason, Status
 from sandbox import Bytecode, CompileReport, Ending, Limits, RunReport, RunSpec, ending_of
@@ -18,12 +19,16 @@ _STATUS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """When a delivery was leased and finished: Unix times, seconds."""
+@dataclass(frozen=True, slots=True)
+class Began:
+    """When work on a delivery began: Unix time, and by the clock that nobody sets meanwhile."""
 
-    leased_at: float
-    finished_at: float
+    at: float = field(default_factory=time.time)
+    mark_s: float = field(default_factory=time.monotonic)
+
+    def ran_ms(self) -> float:
+        """How long that is ago."""
+        return (time.monotonic() - self.mark_s) * 1000
 
 
 def spec_of(job: Job, bytecode: Bytecode | None = None, *, wall_s: float) -> RunSpec:
@@ -46,7 +51,7 @@ def spec_of(job: Job, bytecode: Bytecode | None = None, *, wall_s: float) -> Run
     )
 
 
-def result_of(delivery: Delivery, report: RunReport, timing: Timing) -> JobResult:
+def result_of(delivery: Delivery, report: RunReport, began: Began) -> JobResult:
     """What the caller is told of a program that ran."""
     return JobResult(
         job_id=delivery.job.id,
@@ -64,8 +69,8 @@ def result_of(delivery: Delivery, report: RunReport, timing: Timing) -> JobResul
         wall_ms=report.usage.wall_s * 1000,
         cpu_ms=report.usage.cpu_s * 1000,
         memory_bytes=report.usage.memory_bytes,
-        queue_ms=_queue_ms(delivery, timing),
-        run_ms=(timing.finished_at - timing.leased_at) * 1000,
+        queue_ms=_queue_ms(delivery, began),
+        run_ms=began.ran_ms(),
         attempt=delivery.attempt,
         warm=report.warm,
     )
@@ -84,18 +89,18 @@ def _compile_of(report: CompileReport | None) -> CompileResult | None:
     )
 
 
-def failure_of(delivery: Delivery, status: Status, reason: Reason, message: str, timing: Timing) -> JobResult:
+def failure_of(delivery: Delivery, status: Status, reason: Reason, message: str, began: Began) -> JobResult:
     """What the caller is told of a job whose program did not run, or not to its end."""
     return JobResult(
         job_id=delivery.job.id,
         status=status,
         reason=reason,
         message=message,
-        queue_ms=_queue_ms(delivery, timing),
-        run_ms=(timing.finished_at - timing.leased_at) * 1000,
+        queue_ms=_queue_ms(delivery, began),
+        run_ms=began.ran_ms(),
         attempt=delivery.attempt,
     )
 
 
-def _queue_ms(delivery: Delivery, timing: Timing) -> float:
-    return max(0.0, timing.leased_at - delivery.job.submitted_at) * 1000
+def _queue_ms(delivery: Delivery, began: Began) -> float:
+    return max(0.0, began.at - delivery.job.submitted_at) * 1000

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from cluster import until
 
+from jobs.errors import BrokerUnavailable, WireError
 from jobs.memory_broker import MemoryBroker
-from jobs.model import Finish, Job, JobResult, Lane, Status
+from jobs.model import Finish, Job, JobResult, Lane, Reason, Status
 from jobs.tail import stop
 from worker import consumer as consumers
 from worker.consumer import Consumer
@@ -156,6 +158,65 @@ async def test_big_results_go_out_one_by_one_and_small_ones_between_them(monkeyp
         gone.set()
         await pool.settled()
         assert under_way == ["job0", "job2", "job1"]
+
+
+@pytest.mark.parametrize("fault", [None, BrokerUnavailable("away")])
+async def test_big_results_for_a_redis_that_stands_still_are_what_only_those_for_it_wait_for(
+    monkeypatch: pytest.MonkeyPatch, fault: Exception | None
+):
+    """One lock for all of them: a shard that had stopped kept the big results for the others waiting for 35 s."""
+    pool = Pool()
+    recorded: list[str] = []
+    still = asyncio.Event()
+
+    async def finish(delivery: Delivery, _: JobResult) -> Finish:
+        if delivery.shard == 0:
+            await still.wait()
+            raise fault or AssertionError
+        recorded.append(delivery.job.id)
+        return Finish.RECORDED
+
+    monkeypatch.setattr(pool.consumer._broker, "finish", finish)
+    pool.sizes = {f"job{number}": 1 << 20 for number in range(4)}
+    await pool.submit("job", 4, Lane.SINGLE)
+    leased = await pool.consumer._broker.lease(single=4, batch=0, wait_s=0)
+    pool.consumer.start(replace(one, shard=number // 3) for number, one in enumerate(leased))
+    await pool.settled()
+    for done in list(pool.running.values()):
+        done.set()
+    await pool.settled()
+    assert recorded == [leased[3].job.id]
+
+    if fault:  # then those that wait for it take no slots either
+        still.set()
+        await pool.settled()
+        assert pool.consumer._busy() == 0
+    for running in list(pool.consumer._running):
+        running.lost = True
+        await stop(running.task)
+
+
+async def test_a_result_that_cannot_be_recorded_is_a_failure_of_ours_that_the_caller_hears_of(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """The job was held for ever: never recorded, never leased again."""
+    results: list[JobResult] = []
+
+    async def finish(_: Delivery, result: JobResult) -> Finish:
+        if result.status is Status.OK:
+            raise WireError("not encodable")
+        results.append(result)
+        return Finish.RECORDED
+
+    async with consuming() as pool:
+        monkeypatch.setattr(pool.consumer._broker, "finish", finish)
+        await pool.submit("job", 1, Lane.SINGLE)
+        await pool.settled()
+        pool.running["job0"].set()
+        await pool.settled()
+
+        assert [(result.status, result.reason) for result in results] == [(Status.INTERNAL, Reason.SANDBOX)]
+        assert not pool.consumer.deliveries
 
 
 async def test_programs_start_while_big_results_go_out(monkeypatch: pytest.MonkeyPatch):

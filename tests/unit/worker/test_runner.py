@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -92,6 +93,35 @@ async def test_a_run_that_the_deadline_cut_short_is_expired_and_not_timed_out() 
 
     assert (result.status, result.reason) == (Status.INTERNAL, Reason.EXPIRED)
     assert sandbox.specs[0].limits.wall_s <= 2.0
+
+
+async def test_a_job_that_waits_in_the_sandbox_past_its_deadline_is_not_run_any_more() -> None:
+    """The limit that is left of the deadline counted from when a cell was found, however late that was."""
+
+    class Full(ScriptedSandbox):
+        async def run(self, spec: RunSpec, _: object = None) -> RunReport:
+            self.specs.append(spec)
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+    sandbox = Full(REPORT)
+
+    result = await asyncio.wait_for(runner(sandbox).run(delivery(left_s=0.3)), 60)
+
+    assert (result.status, result.reason, len(sandbox.specs)) == (Status.INTERNAL, Reason.EXPIRED, 1)
+
+
+@pytest.mark.parametrize("outcome", [REPORT, NotSupported("no")])
+async def test_a_clock_that_is_set_while_a_job_runs_changes_no_duration(
+    outcome: RunReport | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, now = delivery(), time.time()
+    told = iter([now])  # and back by an hour
+    monkeypatch.setattr(time, "time", lambda: next(told, now - 3600))
+
+    result = await runner(ScriptedSandbox(outcome)).run(case)
+
+    assert 0 <= result.run_ms < 60_000
 
 
 async def test_a_broken_jail_is_tried_again_and_then_named() -> None:
