@@ -9,6 +9,7 @@ import json
 import re
 import shlex
 import tomllib
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -78,6 +79,8 @@ def load(file: Path, images: Path, default: Environment) -> dict[str, Environmen
         line = re.search(r"at line (\d+)", str(error))
         number = int(line[1]) if line else text.count("\n") + 1
         raise EnvironmentsError([Fault(file=str(file), line=number, message=str(error))]) from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, as many brackets
+        raise EnvironmentsError([Fault(file=str(file), line=1, message=f"cannot be read: {error}")]) from None
     found, faults = {DEFAULT: default}, []
     for name, table in tables.items():
         base = default if name == DEFAULT else Environment(name=name, packages=default.packages, tiers=default.tiers)
@@ -168,22 +171,21 @@ def _with_root(base: Environment, table: Mapping[str, Any], images: Path, folder
     """`base` with root, packages and variables as the table has them; an image brings some of its own."""
     if "packages" in table:
         packages = folder / table["packages"]
-        if not (packages / "bin" / "python3").exists():
-            raise _Wrong([("packages", f"packages: there is no Python in {packages}")])
-        base = replace(base, packages=packages, tiers=tiers_for(packages))
+        with _looking("packages"):
+            if not (packages / "bin" / "python3").exists():
+                raise _Wrong([("packages", f"packages: there is no Python in {packages}")])
+            base = replace(base, packages=packages, tiers=tiers_for(packages))
     root, about = None, {}
     if "image" in table:
         digest = table["image"].removeprefix("sha256:")
         home = images / digest
-        try:
-            about = json.loads((home / IMAGE_FILE).read_text())
-        except (OSError, ValueError):
-            raise _Wrong([("image", f"image: there is no image {digest[:12]} here (evalctl image list)")]) from None
+        about = _about(home, digest)
         root, base = home / ROOT_FOLDER, replace(base, digest=f"sha256:{digest}")
     elif "directory" in table:
         root = folder / table["directory"]
-        if not root.is_dir():
-            raise _Wrong([("directory", f"directory: there is no folder {root}")])
+        with _looking("directory"):
+            if not root.is_dir():
+                raise _Wrong([("directory", f"directory: there is no folder {root}")])
     if root is not None:
         variables = {**about.get("env", {}), **base.variables}
         workdir = about.get("workdir") or base.workdir
@@ -195,6 +197,27 @@ def _with_root(base: Environment, table: Mapping[str, Any], images: Path, folder
         outputs=tuple(table.get("outputs", base.outputs)),
         limits=replace(base.limits or CellLimits(), **table["limits"]) if "limits" in table else base.limits,
     )
+
+
+@contextmanager
+def _looking(key: str) -> Iterator[None]:
+    """Look at what a key names: where we may not look, or cannot, the key is wrong."""
+    try:
+        yield
+    except OSError as error:
+        raise _Wrong([(key, f"{key}: {error}")]) from None
+
+
+def _about(image: Path, digest: str) -> dict[str, Any]:
+    """What is known of an unpacked image."""
+    try:
+        about: Any = json.loads((image / IMAGE_FILE).read_text())
+    except (OSError, ValueError):
+        raise _Wrong([("image", f"image: there is no image {digest[:12]} here (evalctl image list)")]) from None
+    variables = about.get("env", {}) if isinstance(about, dict) else None
+    if isinstance(variables, dict) and all(isinstance(text, str) for text in variables.values()):
+        return dict(about)
+    raise _Wrong([("image", f"image: {image / IMAGE_FILE} is not as evalctl writes it")])
 
 
 def _with_command(base: Environment, table: Mapping[str, Any]) -> Environment:
@@ -314,7 +337,7 @@ _CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "binary": _text(_FILENAME, "must be the plain name of a file, such as main"),
     "trial": _text(re.compile(r"[^\0]+"), "must be a program that prints ok"),
     "kind": _text(re.compile("python|exec"), 'must be "python" or "exec"'),
-    "warm": lambda value: None if value is False or value in PRELUDES else _NOT_WARM,
+    "warm": lambda value: None if value is False or (isinstance(value, str) and value in PRELUDES) else _NOT_WARM,
     "workdir": _workdir,
     "env": _env,
     "preload": _list(_MODULE, "must be a list of names of modules"),

@@ -8,12 +8,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from jobs.model import DEFAULT, EnvironmentInfo
-from sandbox import EnvironmentsError, Sandbox, SandboxUnavailable, Shared, bare_environment, default_environment
+from sandbox import (
+    EnvironmentsError,
+    NotSupported,
+    Sandbox,
+    SandboxError,
+    SandboxUnavailable,
+    Shared,
+    bare_environment,
+    default_environment,
+)
 from sandbox.environments_file import load, with_variables
 from sandbox.host.aside import aside
 
@@ -27,6 +37,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _LOOK_S = 1.0
+_AGAIN_S, _MOST_AGAIN_S = 2.0, 60.0
+"""What could not be taken over is tried again after the first pause, then after pauses twice as long, up to the second:
+nobody but us sees when the reason (no memory, a folder that is not mounted) has passed."""
+_FILE = ""
+"""Stands for the file itself among the names of environments."""
 _GOODBYE_S = 7.0
 """From the last announcement of an environment to its last lease: longer than anybody believes an announcement."""
 _LAST_LEASE_S = 2.0
@@ -62,6 +77,8 @@ class Environments:
         """Of these, those that the file does not have any more."""
         self._down: set[str] = set()
         """Of these, those that cannot run anything now: their jobs are left to other workers."""
+        self._refused: dict[str, str] = {}
+        """Why not what the file says is served but what was before; by environment."""
 
     async def __aenter__(self) -> Self:
         """Boot and prove them all. Raises EnvironmentsError; SandboxUnavailable, which names the environment."""
@@ -98,28 +115,49 @@ class Environments:
 
         `serve` hears whose jobs to take whenever that changes.
         """
-        seen = list(map(_version, files))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._take_over(files, hurry, serve))
+            # By itself: to boot what is new may take long, and to fail again and again longer.
+            group.create_task(self._watch(serve))
+
+    async def _take_over(
+        self, files: Collection[Path], hurry: asyncio.Event, serve: Callable[[Collection[str]], None]
+    ) -> None:
+        seen: object = None  # looked at in any case: the file may have changed while its environments were booted
+        pause_s = again_at = 0.0
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(hurry.wait(), _LOOK_S)
             if (now := list(map(_version, files))) != seen or hurry.is_set():
                 hurry.clear()
-                seen = now
-                await self.reload(serve)
+                seen, pause_s = now, _AGAIN_S
+            elif self._refused and time.monotonic() >= again_at:
+                pause_s = min(2 * pause_s, _MOST_AGAIN_S)
+            else:
+                continue
+            await self.reload(serve)
+            again_at = time.monotonic() + pause_s
+
+    async def _watch(self, serve: Callable[[Collection[str]], None]) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
             self._look_after(serve)
 
     async def reload(self, serve: Callable[[Collection[str]], None]) -> None:
-        """Serve what the file says now. What cannot be served is logged, and the old one stays."""
+        """Serve what the file says now. What cannot be served, whyever, is logged, and the old one stays."""
         try:
             wanted = await aside(self._read)
-        except EnvironmentsError as error:
-            log.error(str(error), extra={"event": "environments_refused"})  # noqa: TRY400  the operator's, not ours
+        except Exception as error:  # noqa: BLE001  whatever it is, programs run here
+            self._refuse(_FILE, error)
             return
+        self._refused = {name: why for name, why in self._refused.items() if name in wanted}
         for name, environment in wanted.items():
             self._leaving.discard(name)
             if name not in self.serving or self.serving[name].environment != environment:
                 await self._switch(environment)
                 serve(self._able())
+            else:
+                self._refused.pop(name, None)
         for name in self.serving.keys() - wanted.keys() - self._leaving:
             self._leaving.add(name)
             self._task(self._leave(name, serve))
@@ -140,8 +178,10 @@ class Environments:
 
     @property
     def complaint(self) -> str:
-        """Why not every environment serves; "": they do."""
-        return f"cannot run programs of: {', '.join(sorted(self._down))}" if self._down else ""
+        """Why not every environment serves, as the file has it now; "": they do."""
+        down = [f"cannot run programs of: {', '.join(sorted(self._down))}"] if self._down else []
+        refused = [f"not taken over: {why}" for why in self._refused.values()]
+        return "; ".join([*down, *refused]).replace("\n", "; ")
 
     async def _leave(self, name: str, serve: Callable[[Collection[str]], None]) -> None:
         """Let go of an environment in such an order that no job for it is lost: say so, lease no more, end."""
@@ -160,16 +200,27 @@ class Environments:
     async def _switch(self, environment: Environment) -> None:
         try:
             sandbox = await self._open(environment, gently=True)
-        except (SandboxUnavailable, OSError) as error:
-            extra = {"event": "environment_refused", "environment": environment.name}
-            log.error(str(error), extra=extra)  # noqa: TRY400  the sentence says it all
+        except Exception as error:  # noqa: BLE001  whatever it is, programs run here
+            self._refuse(environment.name, error)
             return
+        self._refused.pop(environment.name, None)
         old = self.serving.get(environment.name)
         self.serving[environment.name] = sandbox
         if old is not None:
             self._task(self._end(old))
         extra = {"event": "environment_ready", "environment": environment.name, "digest": environment.digest}
         log.info("environment ready", extra=extra)
+
+    def _refuse(self, name: str, error: Exception) -> None:
+        """Note why; said once, however often it is tried."""
+        why = _why(name, error)
+        if self._refused.get(name) != why:
+            extra = {"event": "environment_refused" if name else "environments_refused"}
+            if name:
+                extra["environment"] = name
+            told = isinstance(error, EnvironmentsError | SandboxError | OSError)  # the sentence says it all
+            log.error(why, extra=extra, exc_info=None if told else error)
+        self._refused[name] = why
 
     async def _open(self, environment: Environment, *, gently: bool = False) -> Sandbox:
         folder = self._config.run_dir / str(next(self._folders))
@@ -181,7 +232,7 @@ class Environments:
             except BaseException:
                 await sandbox.__aexit__()
                 raise
-        except SandboxUnavailable as error:
+        except (SandboxUnavailable, NotSupported) as error:
             raise SandboxUnavailable(f"environment {environment.name}: {error}") from error
         return sandbox
 
@@ -204,6 +255,14 @@ def _info(environment: Environment) -> EnvironmentInfo:
         command=environment.command,
         digest=environment.digest or None,
     )
+
+
+def _why(name: str, error: Exception) -> str:
+    """Sentence for the log and the door."""
+    if isinstance(error, EnvironmentsError | SandboxUnavailable):
+        return str(error)  # says where
+    words = str(error) if isinstance(error, SandboxError | OSError) else f"{type(error).__name__}: {error}"
+    return f"environment {name}: {words}" if name else f"the environments cannot be read: {words}"
 
 
 def _version(file: Path) -> tuple[int, int, int] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from sandbox import CellLimits, Environment, EnvironmentsError, Kind
-from sandbox.environments_file import load, with_variables
+from sandbox.environments_file import keys, load, with_variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +110,11 @@ FAULTS = [
     ("x = 1\n", 1, "must be a table"),
     ("[a]\nimage = \n", 2, "Invalid value"),
     ("[a\n", 1, "Expected ']'"),
+    ('[a]\nwarm = ["bash"]\n', 2, "warm: must be false, or one of"),
+    (f'[a]\ndirectory = "{"long" * 999}"\n', 2, "directory: "),
+    (f'[a]\npackages = "{"long" * 999}"\n', 2, "packages: "),
+    (f"x = {5_000 * '['}", 1, "cannot be read: "),
+    (f"x = {5_000 * '1'}", 1, "cannot be read: "),
 ]
 
 
@@ -121,6 +126,30 @@ def test_a_fault_is_told_with_its_line(folder: Path, text: str, line: int, words
     [fault] = caught.value.faults
     assert (fault.line, words in fault.message) == (line, True), str(fault)
     assert str(fault).startswith(f"{folder}/environments.toml:{line}: ")
+
+
+def lines_of_faults(folder: Path, text: str) -> list[int]:
+    try:
+        read(folder, text)
+    except EnvironmentsError as error:
+        return [fault.line for fault in error.faults]
+    return []
+
+
+@pytest.mark.parametrize(
+    "value", ["true", "3", "1.5", "1999-12-31", '""', '"\\u0000"', "[]", "[[1]]", '["bash"]', "[{}]", "{ a = [1] }"]
+)
+@pytest.mark.parametrize("key", list(keys()))
+def test_a_value_of_any_type_is_a_fault_of_its_line_or_none(folder: Path, key: str, value: str) -> None:
+    """One of a type that nobody had thought of was an error that ended running workers."""
+    assert set(lines_of_faults(folder, f"[a]\n{key} = {value}\n")) <= {2}
+
+
+@pytest.mark.parametrize("about", ["[]", "{", '{"env": ["A=1"]}', '{"env": {"A": 1}}'])
+def test_an_image_of_which_nothing_sensible_is_known_is_a_fault(folder: Path, about: str) -> None:
+    (folder / "images" / DIGEST / "image.json").write_text(about)
+    with pytest.raises(EnvironmentsError, match=r"toml:2: \[a\] image: "):
+        read(folder, f'[a]\nimage = "{DIGEST}"\n')
 
 
 def test_every_fault_is_told(folder: Path) -> None:
