@@ -18,13 +18,21 @@ from worker.settings import WorkerSettings
 SECRET = "s3cret"
 URL = f"redis://:{SECRET}@127.0.0.1:6379/0"
 SETTINGS = Settings.from_env({"EVAL_REDIS_URL": URL, "EVAL_TOKEN_AUTH": SECRET})
+API = ApiSettings(redis_url=SecretStr(URL), token_auth=SecretStr(SECRET))
 HOLDERS = {
-    "api": ApiSettings(redis_url=SecretStr(URL), token_auth=SecretStr(SECRET)),
+    "api": API,
     "worker": WorkerSettings(redis_url=SecretStr(URL)),
     "evalctl": SETTINGS,
     "gate": Gate([SECRET]),
     "plan": Plan(
-        settings=SETTINGS, workers=1, token=SECRET, redis_url=URL, redis_name="", server=None, environment_root=Path()
+        settings=SETTINGS,
+        workers=1,
+        token=SECRET,
+        redis_url=URL,
+        redis_name="",
+        server=None,
+        environment_root=Path(),
+        api=API,
     ),
     "child": ChildSpec(name="api", argv=("api",), env={"EVAL_TOKEN_AUTH": SECRET}, log=Path("log"), grace_s=1.0),
     "connections": connect(URL),
