@@ -79,6 +79,12 @@ class Supervisor:
         """Start a group of children and keep them running."""
         self._groups.append([_Child(spec, self, inherit=self._inherit) for spec in specs])
 
+    @property
+    def patience_s(self) -> float:
+        """How long stopping takes at most."""
+        specs = [[child.spec for child in group] for group in self._groups]
+        return sum(max((one.told_after_s + one.grace_s for one in group), default=0.0) for group in specs)
+
     def pid(self, name: str) -> int | None:
         """Process that a child is at the moment."""
         return next((child.pid for group in self._groups for child in group if child.spec.name == name), None)

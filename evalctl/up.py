@@ -146,7 +146,8 @@ async def _supervised(children_lock: int) -> AsyncIterator[Supervisor]:
         try:
             yield supervisor
         finally:
-            _say("stopping, as soon as what runs has ended and is answered; Ctrl-C again stops at once")
+            within = f"within {supervisor.patience_s:.0f} s"
+            _say(f"stopping as soon as what runs has ended and is answered, {within}; Ctrl-C again stops at once")
 
 
 async def _boot(supervisor: Supervisor, plan: Plan) -> float:
