@@ -35,11 +35,12 @@ async def tail(connections: Connections, stream: str, *, start: str) -> AsyncIte
     """Entries behind the id `start`, in order; an empty sequence every few seconds without any."""
     seen: str | None = None
     entries: list[Entry] = []
-    portion = Portion(_COUNT)
+    portion, looked = Portion(_COUNT), False
     while True:
         try:
-            if seen and not entries and await _began_anew(connections.commands, stream, seen):
-                start, seen = _BEGINNING, None
+            if looked and not entries:
+                start, seen = await _read_from(connections, stream, start, seen)
+            looked = True
             entries = await _read(connections.reads, stream, seen or start, portion)
         except RedisError as error:
             if isinstance(error, TimeoutError):
@@ -68,15 +69,28 @@ async def _read(client: Client, stream: str, last: str, portion: Portion) -> lis
     return entries
 
 
-async def _began_anew(client: Client, stream: str, seen: str) -> bool:
-    """Whether the stream cannot have held the id: wiped or expired, and its clock may be behind by now."""
+async def _read_from(connections: Connections, stream: str, start: str, seen: str | None) -> tuple[str, str | None]:
+    """Where to go on after a read that has brought nothing."""
+    last = await _last_id(connections.commands, stream)
+    if seen and (last is None or _order(last) < _order(seen)):
+        # It cannot have held the id: wiped or expired, and its clock may be behind by now.
+        return _BEGINNING, None
+    if last and _order(last) > _order(seen or start):
+        # There is more, and it was not read: reads still go to a server that was the master once.
+        await connections.reads.connection_pool.disconnect(inuse_connections=False)
+    return start, seen
+
+
+async def _last_id(client: Client, stream: str) -> str | None:
+    """Of the newest entry that the stream has ever had; None without it."""
     try:
         info = await client.xinfo_stream(stream)
     except ResponseError:  # no such key
-        return True
-    return _order(info["last-generated-id"].decode()) < _order(seen)
+        return None
+    last: str = info["last-generated-id"].decode()
+    return last
 
 
 def _order(entry_id: str) -> tuple[int, int]:
     milliseconds, _, sequence = entry_id.partition("-")
-    return int(milliseconds), int(sequence)
+    return int(milliseconds), int(sequence or 0)

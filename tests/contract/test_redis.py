@@ -9,6 +9,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 from cluster import until
+from link import Link
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import keys, portion, redis_unserved, tail, wire
@@ -189,6 +190,29 @@ async def test_a_server_that_takes_no_writes_counts_as_away(mortal_rig, mortal_v
     assert [BrokerUnavailable] * 2 == [type(error) for error in errors]
     mortal_valkey.client.replicaof("NO", "ONE")
     await mortal_rig.submitter.ping()
+
+
+async def test_an_inbox_leaves_a_server_that_is_no_master_any_more(
+    redis_rig, valkey, mortal_valkey, make_job, monkeypatch
+):
+    """A replica lets everybody read: an inbox would hear nothing more from one that does not follow."""
+    monkeypatch.setattr(tail, "MAX_BLOCK_S", 0.1)
+    async with Link(mortal_valkey.socket) as link:
+        connections = connect(link.url)
+        rig = type(redis_rig)(connections)
+        async with rig.inbox() as inbox:
+            for old in (True, False):
+                job = make_job(reply_to=inbox.id)
+                result = JobResult(job_id=job.id, status=Status.OK)
+                future = inbox.expect(job.id)
+                if not old:
+                    mortal_valkey.client.replicaof("127.0.0.1", "1")
+                    await asyncio.sleep(0.6)  # who was reading was disconnected, and comes back too early
+                    link.target = valkey.socket
+                await rig.submitter.submit(job)
+                await run_one(rig.worker("a"), job, result)
+                assert result == await asyncio.wait_for(future, 20)
+        await connections.aclose()
 
 
 @pytest.mark.parametrize("lane", Lane)
