@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api import errors, metrics
-from jobs.errors import ArchiveError, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
+from jobs.errors import ArchiveError, BrokerFull, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
 from jobs.model import JobResult, Reason
 
 if TYPE_CHECKING:
@@ -250,6 +250,17 @@ def _lane_full(error: LaneFull) -> Problem:
     )
 
 
+def _queue_full(_: BrokerFull) -> Problem:
+    return Problem(
+        slug="queue-full",
+        title="The queue is out of memory",
+        status=429,
+        detail=f"Redis takes nothing new until jobs are done or results expire. Nothing was queued. {AGAIN}",
+        retry_after_s=2,
+        safe_to_retry=True,
+    )
+
+
 def _unavailable(_: BrokerUnavailable) -> Problem:
     return Problem(
         slug="queue-unavailable",
@@ -308,6 +319,7 @@ TABLE: Mapping[type[Any], Callable[[Any], Problem]] = {
     TooManyBatches: _too_many_batches,
     UploadLost: _upload_lost,
     ArchiveError: _batch_store,
+    BrokerFull: _queue_full,
     BrokerUnavailable: _unavailable,
     WireError: _internal,
     RequestValidationError: _parameters,

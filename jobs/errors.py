@@ -3,6 +3,7 @@
 JobsError
 +-- LaneFull          the lane is at its bound: our capacity, try again later
 +-- BrokerUnavailable Redis did not answer in time
+|   +-- BrokerFull    it has no memory left for what is new
 +-- WireError         bytes that are not a job or result of a version we know
 +-- ArchiveError      the store that batches are spilled to failed
 +-- TooManyBatches    an owner has all the open batches, or items in them, that one may have
@@ -26,6 +27,10 @@ class LaneFull(JobsError):  # noqa: N818 (says what is the case, as the field's 
 
 class BrokerUnavailable(JobsError):  # noqa: N818
     """Redis did not answer in time."""
+
+
+class BrokerFull(BrokerUnavailable):
+    """Redis is at its `maxmemory`, or close to it: nothing was added. Jobs that end make room."""
 
 
 class WireError(JobsError):

@@ -12,12 +12,15 @@ from jobs.connect import redis_errors
 from jobs.errors import LaneFull
 from jobs.model import JobState, Submission
 from jobs.redis_gauges import RedisGauges
+from jobs.room import Room
 from jobs.scripts import Stream
 
 if TYPE_CHECKING:
     from typing import Any
 
+    from jobs.connect import Connections
     from jobs.model import Job, JobResult, SharedPart
+    from jobs.settings import BrokerSettings
 
 _NO_RESULT = (None, keys.SUBMITTED, keys.QUEUED)
 
@@ -25,7 +28,13 @@ _NO_RESULT = (None, keys.SUBMITTED, keys.QUEUED)
 class RedisSubmitter(RedisGauges):
     """Implements `Submitter`."""
 
+    def __init__(self, connections: Connections, settings: BrokerSettings) -> None:
+        super().__init__(connections, settings)
+        self._room = Room(connections.commands)
+
     async def submit(self, job: Job) -> Submission:
+        if await self._room.is_short() and not await self._is_known(job.id):
+            await self._room.require()
         bound = self._settings.lane_bounds[job.lane]
         with redis_errors():
             word, depth = await self._scripts.submit(
@@ -58,12 +67,18 @@ class RedisSubmitter(RedisGauges):
         return None if data in _NO_RESULT else wire.decode_result(data)
 
     async def share(self, part_id: str, part: SharedPart, *, ttl_s: int) -> None:
+        await self._room.require()
         with redis_errors():
             await self._redis.set(self._keys.shared(part_id), wire.encode(part), ex=ttl_s)
 
     async def unshare(self, part_id: str) -> None:
         with redis_errors():
             await self._redis.unlink(self._keys.shared(part_id))
+
+    async def _is_known(self, job_id: str) -> bool:
+        """Whether a submit of it would be a retry."""
+        with redis_errors():
+            return bool(await self._redis.exists(self._keys.job(job_id)))
 
     def _record_ttl_s(self, job: Job) -> int:
         if not job.keep_result:

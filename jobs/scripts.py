@@ -1,6 +1,7 @@
 """The atomic steps of the broker: one Lua file each in `scripts/`, one typed method each here.
 
-A method returns what the script does; it holds no policy and decodes no job.
+A method returns what the script does; it holds no policy and decodes no job. Those that end or give back something, and
+so make room, have the flag `allow-oom`: they run on a server that is at its `maxmemory`, too.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from jobs.connect import redis_errors
 from jobs.errors import UploadLost
 from jobs.keys import Keys
 from jobs.model import Status
+from jobs.room import Room
 from jobs.scripts import Script
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class BatchStore:
     def __init__(self, connections: Connections, settings: BrokerSettings, archive: Archive | None = None) -> None:
         self.redis = connections.commands
         self.archive = archive
+        self.room = Room(connections.commands)
         self._keys = Keys(settings.prefix)
         self._open, self._end = Script("batch_open"), Script("batch_end")
 
@@ -111,7 +113,8 @@ class BatchStore:
         return None if found is None else BatchState(found.decode())
 
     async def take_in(self, draft: Draft) -> Intake | BatchState:
-        """Begin an upload; or tell the state of the batch that has this id already."""
+        """Begin an upload; or tell the state of the batch that has this id already. Raises BrokerFull."""
+        await self.room.require()
         token, names = secrets.token_hex(8), self.names(draft.id)
         fields = {
             "upload": token,
@@ -199,6 +202,7 @@ class Intake:
             await self._store.archive.remove(self._draft.id)
 
     async def _flush(self) -> None:
+        await self._store.room.require()
         full, self._filling = self._filling, blocks.Filling(self.count)
         field, value = await blocks.write(full.values, self._store.archive, f"{self._draft.id}/items-{full.first}")
         args: list[str | bytes | int] = [self._token, full.first + 1, field, value, keys.UPLOAD_TTL_S]

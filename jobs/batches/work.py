@@ -17,7 +17,7 @@ from jobs.batches import blocks
 from jobs.batches.model import BatchState
 from jobs.batches.results import encode_line, line_of, piece_of
 from jobs.connect import redis_errors
-from jobs.errors import WireError
+from jobs.errors import BrokerFull, WireError
 from jobs.keys import Keys
 from jobs.model import Lane
 from jobs.scripts import Script
@@ -40,7 +40,7 @@ class Submitted(StrEnum):
 
     OK = "ok"
     FULL = "full"
-    """A lane is at its bound; the rest has to wait."""
+    """A lane is at its bound, or Redis at its memory's; the rest has to wait."""
     FENCED = "fenced"
     """Another coordinator took over."""
     CLOSED = "closed"
@@ -89,6 +89,10 @@ class Work:
         known = BatchState(state.decode()) if state else BatchState.CANCELLED  # expired under us: nothing is left to do
         return Progress(state=known, ours=fence == self._fence.encode(), completed=int(completed or 0))
 
+    async def is_short(self) -> bool:
+        """Whether Redis has little room left."""
+        return await self._store.room.is_short()
+
     async def count_failure(self) -> int:
         """Note that a turn failed; gives how many did since an item was completed."""
         completed = (await self.progress()).completed
@@ -125,8 +129,11 @@ class Work:
             args += [environments.index(job.environment), job.index, wire.encode(replace(job, submitted_at=now))]
         names = [self._names.batch, self._names.submitted, self._names.order, self._keys.environments]
         names += map(self._lane, environments)
-        with redis_errors():
-            word, dealt = await self._submit(self._redis, names, args)
+        try:
+            with redis_errors():
+                word, dealt = await self._submit(self._redis, names, args)
+        except BrokerFull:
+            return Submitted.FULL, 0
         return Submitted(word.decode()), dealt
 
     async def wait(self, completions: int, *, block_s: float) -> bool:

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Take a batch over: it runs, and who coordinated it before is fenced off. Returns {word, fence, total}.
 -- The word is the state that the batch is in now; 'missing' if there is none.
 -- KEYS batch, calls  ARGV now in seconds

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- End an open batch before all is done. Returns the state before; 'missing' if there is no batch.
 -- KEYS batch, results, order, packs, calls, cancels, items, submitted, shared part
 -- ARGV new state, message, batch id, cancels length, fence ('' if asked from outside), now in seconds,

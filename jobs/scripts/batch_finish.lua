@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Finish an item of a batch if the worker still owns it, and record its result, once per index.
 -- Returns 0 if it does not own it; 1 recorded; 2 dropped: it had a result already, or the batch is gone; 3 to be run again.
 -- KEYS lane, dead-letter stream, batch, results, order, submitted, calls, items, packs, shared part

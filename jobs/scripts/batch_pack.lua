@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Put a block of packed results in the place of the results themselves. Returns 1, or 0 if another coordinator took over.
 -- KEYS batch, results, packs  ARGV fence, first completion, one past the last, field, value
 if redis.call('HGET', KEYS[1], 'fence') ~= ARGV[1] then

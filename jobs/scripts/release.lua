@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Give a job back unstarted: a new entry that anybody may read at once. Returns 1, or 0 if it is not ours.
 -- KEYS lane  ARGV group, worker, entry id, leases that count
 local lane, group, worker, id = KEYS[1], ARGV[1], ARGV[2], ARGV[3]

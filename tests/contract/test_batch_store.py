@@ -19,7 +19,7 @@ from jobs.batches.owners import Owners
 from jobs.batches.results import Results
 from jobs.batches.store import BatchStore, Intake
 from jobs.batches.work import Submitted, Work, take_over
-from jobs.errors import ArchiveError, BrokerUnavailable, UploadLost
+from jobs.errors import ArchiveError, BrokerFull, BrokerUnavailable, UploadLost
 from jobs.model import Finish, Job, JobResult, Lane, Reason, SharedPart, Status, WorkerInfo
 from jobs.settings import BrokerSettings
 from jobs.shard_worker import worker_broker_of
@@ -380,3 +380,26 @@ async def test_what_the_items_of_a_cancelled_batch_share_is_there_until_all_work
     await rig.store.end("b", BatchState.CANCELLED)
 
     assert 0 < valkey.client.ttl("{contract}:shared:b") <= 60
+
+
+async def test_on_a_full_server_a_batch_is_not_taken_in_and_a_running_one_goes_on(rig, valkey):
+    """Items that have been submitted get their results, these are packed, and the batch can be ended."""
+    await rig.ran(1)  # the groups of the lanes are there, as everywhere but at the start
+    await rig.uploaded(600)
+    work = await rig.taken_over()
+    await rig.submitted(work, range(400))
+    valkey.client.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(BrokerFull):
+            await BatchStore(rig.connections, SETTINGS).take_in(replace(rig.draft, id="c"))
+        assert await work.submit([await work.job(400)]) == (Submitted.FULL, 0)
+        assert await rig.ran(400) == [Finish.RECORDED] * 400
+        work = await rig.taken_over()  # somebody who died of it
+        before = valkey.client.xlen(work._names.results)
+        await work.pack(400, keep=10)
+        assert valkey.client.xlen(work._names.results) < before
+        assert await rig.store.end("b", BatchState.CANCELLED) is BatchState.RUNNING
+    finally:
+        valkey.client.config_set("maxmemory", 0)
+
+    assert len(await rig.completed()) == 400

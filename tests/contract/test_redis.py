@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from contextlib import suppress
 from unittest.mock import AsyncMock
 
 import pytest
@@ -14,7 +15,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from jobs import keys, portion, redis_unserved, tail, wire
 from jobs.connect import connect
-from jobs.errors import BrokerUnavailable, WireError
+from jobs.errors import BrokerFull, BrokerUnavailable, WireError
 from jobs.model import Finish, JobResult, JobState, Lane, Status, Submission, WorkerInfo
 from jobs.redis_submitter import RedisSubmitter
 from jobs.settings import BrokerSettings
@@ -301,6 +302,55 @@ async def test_a_job_over_its_deadline_is_found_behind_any_number_that_are_not(
 
     assert sorted(delivery.job.id for delivery in over) == sorted([jobs[3].id, jobs[5].id])
     valkey.client.delete("{contract}:lane:batch:gone", "{contract}:environments")
+
+
+async def test_a_server_that_is_nearly_full_takes_nothing_new(redis_rig, valkey, make_job, result_of):
+    """10,000 jobs of 8 MB each were within the bound of a lane: the memory is one as well."""
+    worker, mib = redis_rig.worker("a"), 1 << 20
+    valkey.client.config_set("maxmemory", valkey.client.info("memory")["used_memory"] + 12 * mib)
+    submitter = RedisSubmitter(redis_rig.connections, BrokerSettings(prefix="contract"))
+    accepted = []
+    try:
+        with suppress(BrokerFull):
+            while len(accepted) < 12:
+                await submitter.submit(job := make_job(stdin="x" * mib, keep_result=True))
+                accepted.append(job)
+                await asyncio.sleep(0.3)  # until it looks again
+        assert await submitter.submit(accepted[0]) is Submission.DUPLICATE  # a retry does not hear of it
+        left = valkey.client.config_get("maxmemory")["maxmemory"]
+        assert valkey.client.info("memory")["used_memory"] < int(left), "room for what is on its way"
+        for job in accepted:
+            assert await run_one(worker, job, result_of(job)) is Finish.RECORDED
+        await asyncio.sleep(0.3)
+        assert await submitter.submit(make_job()) is Submission.ACCEPTED
+    finally:
+        valkey.client.config_set("maxmemory", 0)
+
+    assert 2 < len(accepted) < 12
+    assert [await submitter.result(job.id) for job in accepted] == [result_of(job) for job in accepted]
+
+
+async def test_on_a_full_server_workers_are_seen_hear_of_cancels_and_give_back(redis_rig, valkey, make_job, result_of):
+    worker = redis_rig.worker("a")
+    await redis_rig.submitter.submit(make_job())
+    await redis_rig.submitter.submit(poison := make_job())
+    deliveries = await worker.lease(single=2, batch=0, wait_s=1)
+    feed = worker.cancellations()
+    heard = asyncio.create_task(anext(feed))
+    valkey.client.config_set("maxmemory", 1)
+    try:
+        await worker.announce(info := WorkerInfo(id="a", slots=1, environments=("default",), started_at=0.0))
+        await redis_rig.submitter.cancel("somebody")
+        await worker.release(deliveries[0])
+        finish = await worker.dead_letter(deliveries[1], result_of(poison))
+        assert (await redis_rig.submitter.workers(), await asyncio.wait_for(heard, 5)) == ([info], "somebody")
+    finally:
+        valkey.client.config_set("maxmemory", 0)
+        await feed.aclose()
+
+    assert finish is Finish.RECORDED
+    assert len(await redis_rig.dead()) == 1
+    assert [one.attempt for one in await worker.lease(single=2, batch=0, wait_s=1)] == [1]
 
 
 async def test_what_nobody_can_decode_is_dead_lettered_and_stops_nobody(redis_rig, valkey, make_job):

@@ -134,6 +134,8 @@ class Turn:
         await self._look()
         size = self._window.size(self._slots, 2 if self._others else 1)
         room = size - await self._source.in_flight(now.completed)
+        if await self._work.is_short():  # one at a time: what the batch itself has in Redis goes when it is done
+            room += 1 - size
         if room > 0 and await self._source.submit(room) is Submitted.FULL:
             await asyncio.sleep(0.1)
         await self._work.pack(now.completed, keep=_KEPT_UNPACKED)

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from api import problems
 from api.errors import ApiError
 from api.schemas import ProblemDocument
-from jobs.errors import BrokerUnavailable, JobsError
+from jobs.errors import BrokerFull, BrokerUnavailable, JobsError
 from jobs.model import JobResult, Reason, Status
 
 if TYPE_CHECKING:
@@ -54,3 +54,13 @@ async def test_why_the_queue_does_not_answer_is_logged_once_a_second(
 
     assert statuses == [503] * 3
     assert [(line["event"], line["why"]) for line in said] == [("queue_unavailable", str(broker.fault))]
+
+
+async def test_a_queue_without_memory_is_our_capacity_and_not_a_fault(
+    client: httpx2.AsyncClient, broker: FakeBroker
+) -> None:
+    broker.fault = BrokerFull("command not allowed when used memory > 'maxmemory'")
+    answer = await client.post("/v1/eval", json={"code": "1"})
+
+    assert (answer.status_code, answer.json()["type"]) == (429, "urn:evalpool:problem:queue-full")
+    assert (answer.headers["retry-after"], answer.json()["safe_to_retry"]) == ("2", True)

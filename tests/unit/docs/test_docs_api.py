@@ -18,7 +18,7 @@ from api.judge.schemas import CaseAnswer, JudgeAnswer, JudgeCase, JudgeRequest
 from api.parse import parse
 from api.schemas import EvalRequest, EvalResponse
 from api.settings import ApiSettings
-from jobs.errors import ArchiveError, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
+from jobs.errors import ArchiveError, BrokerFull, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
 from jobs.memory_broker import MemoryBroker, MemoryInbox
 from jobs.model import Comparison, JobResult, Reason, Status
 
@@ -44,6 +44,7 @@ ERRORS: list[Exception] = [
     TooManyBatches(what="batches", open_now=1, bound=1),
     UploadLost(),
     ArchiveError(),
+    BrokerFull(),
     BrokerUnavailable(),
     WireError(),
     RequestValidationError([]),

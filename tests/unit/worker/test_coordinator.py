@@ -34,6 +34,10 @@ class FakeWork:
         self.faults: list[Exception] = []
         self.failures = 0
         self.given_up = ""
+        self.short = False
+
+    async def is_short(self) -> bool:
+        return self.short
 
     async def progress(self) -> Progress:
         if self.faults:
@@ -93,6 +97,15 @@ async def test_every_item_is_submitted_once_and_the_window_is_kept():
     assert await turn(work).run() is BatchState.DONE
     assert sorted(work.done) == list(range(500))
     assert work.most_on_lane < 500 / 2
+
+
+async def test_where_redis_has_little_room_items_go_one_by_one():
+    """None at all would be for ever, if it is the batch itself that takes the room."""
+    work = FakeWork(20)
+    work.short = True
+
+    assert await turn(work).run() is BatchState.DONE
+    assert work.most_on_lane == 1
 
 
 async def test_what_a_dead_coordinator_has_submitted_is_not_submitted_again():
