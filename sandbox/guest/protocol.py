@@ -14,6 +14,8 @@ All later ones are records of one length, an ORDER or a NOTICE; what a kind has 
     zygote -> host   OOM, cell                              it did and is being ended; its exit follows
     zygote -> host   EXIT, cell, status, cpu_s, peak_bytes  the program is dead (wait status)
     zygote -> host   GONE, cell                             its whole pid namespace is dead; the slot is free
+    zygote -> host   UNBORN, cell, errno                    instead of all that: it could not be forked, for want of
+                                                            processes, memory, ...; the slot is free
 
 Cell channel (one per cell, SOCK_STREAM). The zygote never reads it: job bytes must not pass through
 memory that later cells inherit. It is closed in the cell before the program's first instruction.
@@ -50,7 +52,7 @@ PACKET_BYTES = 128 << 10
 FORK, KILL, WATCH = b"K", b"X", b"M"
 TRACE, REHEARSE, AHEAD = 1, 2, 4
 """Bits of an order's `how`."""
-OOM, EXIT, GONE = b"O", b"E", b"G"
+OOM, EXIT, GONE, UNBORN = b"O", b"E", b"G", b"U"
 
 _ORDER = struct.Struct(">cQIBQ")
 _NOTICE = struct.Struct(">cQidQ")

@@ -7,6 +7,7 @@ because isolating a cell needs them. When the control channel closes it leaves, 
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import json
@@ -21,6 +22,8 @@ from sandbox.guest import cell, linux, place, program, protocol, watch
 
 _CONTROL_FD = 3
 _COUNTERS_BYTES = 4096
+_SCARCE = errno.EAGAIN, errno.ENOMEM, errno.ENOSPC, errno.EMFILE, errno.ENFILE
+"""Why a fork may fail now and succeed later: the cells that run have what there is."""
 _immortal: list[Zygote] = []
 """The zygote's own objects: cells leave its frames, but must not spend time on freeing them."""
 
@@ -61,7 +64,11 @@ class _Network(NamedTuple):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             linux.loopback_up(probe.fileno())
         namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        counters = os.open("/proc/self/net/dev", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            counters = os.open("/proc/self/net/dev", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            os.close(namespace)
+            raise
         return cls(namespace, counters, os.pread(counters, _COUNTERS_BYTES, 0))
 
     def is_unused(self) -> bool:
@@ -119,24 +126,38 @@ class Zygote:
         return None
 
     def _fork(self, cell_id: int, slot: int, how: int, fds: list[int]) -> cell.Seat | None:
-        network = self._network(slot)
-        # The cell's namespaces are made here and entered by its init too. If the program alone held them, its
-        # exit would be told only after they are torn down (more than a millisecond for the mounts).
-        linux.unshare(cell.NAMESPACES)
-        init = _spawn_init()
-        pid = linux.fork()
-        if pid == 0:
-            return cell.Seat(slot, how, network, fds)
+        init, pid, pidfds = 0, 0, []
+        scarce = 0
+        try:
+            network = self._network(slot)
+            # The cell's namespaces are made here and entered by its init too. If the program alone held them, its
+            # exit would be told only after they are torn down (more than a millisecond for the mounts).
+            linux.unshare(cell.NAMESPACES)
+            init = _spawn_init()
+            pid = linux.fork()
+            if pid == 0:
+                return cell.Seat(slot, how, network, fds)
+            pidfds.append(linux.pidfd_open(pid))
+            pidfds.append(linux.pidfd_open(init))
+        except OSError as error:
+            if error.errno not in _SCARCE:
+                raise
+            scarce = error.errno
         linux.setns(self._home, cell.NAMESPACES)
+        if scarce:
+            _undo((pid, init), pidfds)
+            self._tell(protocol.UNBORN, cell_id, scarce)
+        else:
+            self._enter(_Child(cell_id, pid, init), pidfds)
         for fd in fds:
             os.close(fd)
-        child = _Child(cell_id, pid, init)
+        return None
+
+    def _enter(self, child: _Child, pidfds: list[int]) -> None:
         self._children[child.cell] = child
-        for process in (pid, init):
-            pidfd = linux.pidfd_open(process)
+        for process, pidfd in zip((child.program, child.init), pidfds):  # noqa: B905  images bring Python 3.8 and 3.9
             self._by_pidfd[pidfd] = (child, process)
             self._poll.register(pidfd, select.POLLIN)
-        return None
 
     def _network(self, slot: int) -> int:
         """Network namespace of a slot: made once, and anew when a cell has sent something in it."""
@@ -145,8 +166,10 @@ class Zygote:
             return kept.namespace
         if kept is not None:
             self._networks.pop(slot).close()
-        self._networks[slot] = _Network.make()
-        linux.setns(self._own_netns, linux.CLONE_NEWNET)
+        try:
+            self._networks[slot] = _Network.make()
+        finally:
+            linux.setns(self._own_netns, linux.CLONE_NEWNET)
         return self._networks[slot].namespace
 
     def _kill(self, cell_id: int) -> None:
@@ -178,6 +201,15 @@ class Zygote:
 
 def _spawn_init() -> int:
     return os.posix_spawn("/evalpool/bin/init", ["init"], {})
+
+
+def _undo(pids: tuple[int, ...], pidfds: list[int]) -> None:
+    """End what was begun of a cell: its program first, for its init is not gone before that is."""
+    for fd in pidfds:
+        os.close(fd)
+    for pid in filter(None, pids):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def _furnish() -> None:

@@ -18,6 +18,7 @@ from sandbox.host.capture import Capture
 from sandbox.host.errand import errand
 from sandbox.host.feed import Feed
 from sandbox.host.folders import Brought, read
+from sandbox.host.notices import CellExit, ProtocolError
 from sandbox.spec import RunReport, Usage
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from sandbox.bytecode import Turn
     from sandbox.host.cgroup import CellGroup, GroupUsage
     from sandbox.host.jail import Jail
-    from sandbox.host.notices import CellExit
     from sandbox.spec import RunSpec
 
     OnOutput = Callable[[str, bytes], None]
@@ -41,6 +41,8 @@ per processor. RLIMIT_DATA is the second line: one huge request is a MemoryError
 
 
 _PIECE_BYTES = 1 << 18
+_NOTHING = CellExit(status=signal.SIGKILL, cpu_s=0.0, peak_bytes=0)
+"""End of a cell that never was."""
 
 
 class Cell:
@@ -65,7 +67,9 @@ class Cell:
         self._turn: Turn | None = None
         self.ahead = False
         """The environment's command is started in it before the job comes."""
-        self._is_used = self._job_sent = self.is_gone = False
+        self.is_gone = self.is_unborn = False
+        """Unborn: it could not even be forked."""
+        self._is_used = self._job_sent = False
         self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False, rehearse: bool = True, ahead: bool = False) -> None:
@@ -162,6 +166,16 @@ class Cell:
             _collect_sockets()
         self._rest()
         self.on_gone(self)
+
+    def unborn(self, errno: int) -> None:
+        """It could not be forked, and is gone. Raises ProtocolError: it was there already."""
+        was_warm = self.warm.done() and not self.warm.cancelled() and self.warm.exception() is None
+        if was_warm or self._exit is not None:
+            raise ProtocolError("a zygote did not fork a cell that was there")
+        self.is_unborn, self._exit = True, _NOTHING
+        if not self.warm.done():
+            self.warm.set_exception(JailFailed(f"no cell can be forked: {os.strerror(errno)}"))
+        self.gone()
 
     def jail_lost(self) -> None:
         """The jail died under the cell."""

@@ -46,6 +46,9 @@ class Resident(Protocol):
     def gone(self) -> None:
         """Nothing of the cell is left."""
 
+    def unborn(self, errno: int) -> None:
+        """It could not be forked, and is gone. Raises ProtocolError: it was there already."""
+
     def jail_lost(self) -> None:
         """The jail died under the cell."""
 
@@ -186,14 +189,20 @@ class Jail:
         if early or (told.cell, told.event) in self._told:
             raise ProtocolError("a zygote told a cell's end out of turn")
         self._told.add((told.cell, told.event))
-        if told.exit is not None:
+        if told.event is Event.UNBORN:
+            resident.unborn(told.errno)
+            self._forget(told.cell)
+        elif told.exit is not None:
             resident.exited(told.exit)
         elif told.event is Event.OOM:
             resident.out_of_memory()
         else:
-            self._told.difference_update((told.cell, event) for event in Event)
-            del self._residents[told.cell]
+            self._forget(told.cell)
             resident.gone()
+
+    def _forget(self, cell_id: int) -> None:
+        self._told.difference_update((cell_id, event) for event in Event)
+        del self._residents[cell_id]
 
     def lose(self) -> None:
         """Kill the jail and tell its residents; the folder stays until `close`."""

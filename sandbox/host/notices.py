@@ -11,6 +11,7 @@ from sandbox.errors import SandboxError
 from sandbox.guest import protocol
 
 _MOST_STATUS = 0xFFFF
+_MOST_ERRNO = 0xFFF
 _MOST_CPU_S = 1e9
 _MOST_BYTES = 1 << 53
 
@@ -25,6 +26,7 @@ class Event(Enum):
     EXIT = protocol.EXIT
     OOM = protocol.OOM
     GONE = protocol.GONE
+    UNBORN = protocol.UNBORN
 
 
 _EVENTS = {event.value: event for event in Event}
@@ -47,8 +49,10 @@ class Notice:
 
     event: Event
     cell: int
-    exit: CellExit | None
+    exit: CellExit | None = None
     """Of `EXIT` only."""
+    errno: int = 0
+    """Of `UNBORN` only: why."""
 
 
 def boot_failure(packet: bytes) -> str | None:
@@ -75,8 +79,12 @@ def notice(packet: bytes) -> Notice:
     op, cell, status, cpu_s, peak_bytes = told
     if op not in _EVENTS:
         raise ProtocolError("a zygote told what is no event")
+    if op == protocol.UNBORN:
+        if not 0 < status <= _MOST_ERRNO:
+            raise ProtocolError("a zygote told a failure that cannot be")
+        return Notice(event=Event.UNBORN, cell=cell, errno=status)
     if op != protocol.EXIT:
-        return Notice(event=_EVENTS[op], cell=cell, exit=None)
+        return Notice(event=_EVENTS[op], cell=cell)
     if not (_ended(status) and 0 <= cpu_s <= _MOST_CPU_S and peak_bytes <= _MOST_BYTES):
         raise ProtocolError("a zygote told an exit that cannot be")
     return Notice(event=Event.EXIT, cell=cell, exit=CellExit(status=status, cpu_s=cpu_s, peak_bytes=peak_bytes))

@@ -308,7 +308,8 @@ class Pool:
         if cell.jail.lost.is_set():
             return  # its jail's end is news enough
         self.stats.cells_stillborn += 1
-        self._stillborn += 1
+        if not (cell.is_unborn and cell.jail.residents):  # else they have what it lacks, and would die as well
+            self._stillborn += 1
         self._fails()
         error = None if cell.warm.cancelled() else cell.warm.exception()
         log.warning("cell stillborn", extra={"event": "cell_stillborn", "tier": self.name, "why": str(error)})
@@ -329,7 +330,8 @@ class Pool:
             self._warm.remove(cell)
             self.stats.cells_idle += 1
         self._slots.give(cell.slot)
-        self._refill()
+        if not cell.is_unborn:  # else the next one would not be born either: it is for when another is gone
+            self._refill()
 
     # The jail's life.
 

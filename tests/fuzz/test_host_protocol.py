@@ -57,6 +57,9 @@ LIES: dict[str, list[bytes]] = {
     "out of memory twice": [OOM] * 2,
     "gone before its exit": [GONE],
     "gone twice": [EXIT, GONE, GONE],
+    "unborn, though it is warm": [protocol.pack_notice(protocol.UNBORN, OURS, 11)],
+    "unborn after its exit": [EXIT, protocol.pack_notice(protocol.UNBORN, OURS, 11)],
+    "unborn for no reason": [protocol.pack_notice(protocol.UNBORN, OURS, 0)],
 }
 
 
@@ -103,7 +106,7 @@ def test_a_zygote_that_lies_costs_its_jail_and_nothing_else(
 
 notices = st.builds(
     protocol.pack_notice,
-    st.sampled_from([protocol.EXIT, protocol.OOM, protocol.GONE]) | st.binary(min_size=1, max_size=1),
+    st.sampled_from([protocol.EXIT, protocol.OOM, protocol.GONE, protocol.UNBORN]) | st.binary(min_size=1, max_size=1),
     st.sampled_from([OURS, OURS, NEIGHBOUR]) | st.integers(0, 2**64 - 1),
     st.sampled_from([0, 9, 0x137F]) | st.integers(-(2**31), 2**31 - 1),
     st.floats(0, 1) | st.floats(),

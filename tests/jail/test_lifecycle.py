@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import tracemalloc
 from contextlib import closing
@@ -177,6 +178,31 @@ async def test_a_cell_rehearses_unless_somebody_waits_for_it(
         burst = await asyncio.gather(*(sandbox.run(ONE) for _ in range(12)))
         assert not all(rehearsed)
         assert {report.stdout for report in burst} == {b"1\n"}
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+async def test_a_zygote_that_cannot_fork_for_a_while_loses_nobody(
+    counts: str, environment_root: Path, tmp_path: Path
+) -> None:
+    """No process to be had: its neighbours in the container have them all. It once died of that, with all its cells."""
+    before = nsjails()
+    async with bare_sandbox(environment_root, tmp_path, counts=counts, slots=4) as sandbox:
+        pool = sandbox.pools["bare"]
+        (nsjail,) = nsjails() - before
+        zygote = zygote_of(nsjail)
+        await until(lambda: pool.warm == 4, "warm cells")
+        neighbour = asyncio.create_task(sandbox.run(RunSpec(code="import time; time.sleep(4); print(1)")))
+        await until(lambda: pool.stats.warm_hits == 1 and pool.warm == 4, "another cell in its stead")
+        allowed = resource.prlimit(zygote, resource.RLIMIT_NPROC)
+        resource.prlimit(zygote, resource.RLIMIT_NPROC, (1, allowed[1]))
+        assert {(await sandbox.run(ONE)).stdout for _ in range(4)} == {b"1\n"}
+        await until(lambda: pool.stats.cells_stillborn > 6, "more of them than a zygote may have in a row")
+        resource.prlimit(zygote, resource.RLIMIT_NPROC, allowed)
+
+        assert (await sandbox.run(ONE)).stdout == (await neighbour).stdout == b"1\n"
+        await until(lambda: pool.warm == 4, "warm cells")
+        assert children(nsjail) == {zygote}
+        assert pool.stats.zygotes_died == 0
 
 
 async def test_a_stopped_zygote_is_found_out(environment_root: Path, tmp_path: Path) -> None:

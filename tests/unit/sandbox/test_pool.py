@@ -26,8 +26,9 @@ class HandPool(Pool):
     def _start(self, *, trace: bool = False, rehearse: bool = True, own: bool = False) -> Any:  # noqa: ARG002
         warm = asyncio.get_running_loop().create_future()
         ahead = rehearse and self._is_behind
-        cell = _Hashable(jail=SimpleNamespace(lost=self.lost), warm=warm, ahead=ahead, rehearsed=rehearse)
-        cell.is_gone = False
+        jail = SimpleNamespace(lost=self.lost, residents=0, lose=self.lost.set)
+        cell = _Hashable(jail=jail, warm=warm, ahead=ahead, rehearsed=rehearse)
+        cell.is_gone = cell.is_unborn = False
         cell.discarded, cell.discard = False, lambda: setattr(cell, "discarded", True)
         if own:
             warm.set_result(None)
@@ -199,6 +200,31 @@ async def test_a_zygote_whose_cells_do_not_get_warm_is_as_good_as_none(tmp_path,
     pool._refill()
     await pool.stillborn(1)
     assert not pool.is_down, "there is a warm cell: programs can run"
+
+
+@pytest.mark.parametrize("residents", [0, 1])
+async def test_a_zygote_that_cannot_fork_is_given_up_unless_others_run_in_it(residents, tmp_path):
+    """They have the processes that it lacks. With the first zygote that could not fork they all died."""
+    pool = HandPool(tmp_path, wanted=pools._STILLBORN)
+    for cell in cast("Any", pool._starting):
+        cell.is_unborn, cell.jail.residents = True, residents
+    await pool.stillborn(pools._STILLBORN)
+
+    assert pool.lost.is_set() == (residents == 0)
+    assert pool.stats.cells_stillborn == pools._STILLBORN
+
+
+async def test_after_a_cell_that_could_not_be_forked_the_next_is_not_tried_at_once(tmp_path):
+    pool = HandPool(tmp_path, wanted=2)
+    pool._slots = cast("Any", SimpleNamespace(give=lambda _: None))
+    first, second = cast("Any", list(pool._starting))
+    first.slot, first.is_unborn, second.slot = 0, True, 1
+    await pool.stillborn(2)
+    pool._on_gone(first)
+    assert not pool._starting
+
+    pool._on_gone(second)
+    assert len(pool._starting) == 2
 
 
 async def test_zygotes_whose_cells_do_not_get_warm_are_not_booted_in_a_storm(tmp_path, monkeypatch):
