@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sandbox.config import YOUNG_S
-from sandbox.errors import JailFailed
+from sandbox.errors import JailFailed, SandboxUnavailable
 from sandbox.guest import protocol
 from sandbox.host.capture import Capture
 from sandbox.host.errand import errand
@@ -73,29 +73,41 @@ class Cell:
         self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False, rehearse: bool = True, ahead: bool = False) -> None:
-        """Order the fork (see `guest.cell.Seat`). Raises OSError if the jail does not take the order."""
+        """Order the fork (see `guest.cell.Seat`).
+
+        Raises SandboxUnavailable if we lack what it takes, OSError if the jail does not take the order.
+        """
         self.ahead, how = ahead, trace * protocol.TRACE | rehearse * protocol.REHEARSE | ahead * protocol.AHEAD
-        self._channel, channel = socket.socketpair()
-        self._channel.setblocking(False)
-        stdin, stdin_w = os.pipe()
-        stdout_r, stdout = os.pipe()
-        stderr_r, stderr = os.pipe()
-        for fd in (stdin_w, stdout_r, stderr_r):
-            os.set_blocking(fd, False)
+        with contextlib.ExitStack() as theirs:
+            try:
+                fds = self._connect(theirs)
+            except OSError as error:
+                raise SandboxUnavailable(f"no cell can be made: {error}") from error
+            try:
+                self.jail.fork(self.id, self, slot=self.slot, how=how, fds=fds)
+            except OSError:
+                self._release()
+                raise
+
+    def _connect(self, theirs: contextlib.ExitStack) -> list[int]:
+        """Make the cell's channel and pipes; the ends that it gets are for the stack to close. Raises OSError."""
+        with contextlib.ExitStack() as ours:
+            join = self._group.join() if self._group else ()
+            self._channel, channel = socket.socketpair()
+            ours.enter_context(self._channel)
+            theirs.enter_context(channel)
+            self._channel.setblocking(False)
+            stdin, stdin_w = _pipe(theirs, ours)
+            stdout_r, stdout = _pipe(ours, theirs)
+            stderr_r, stderr = _pipe(ours, theirs)
+            for fd in (stdin_w, stdout_r, stderr_r):
+                os.set_blocking(fd, False)
+            ours.pop_all()
         self._feed = Feed(stdin_w)
         self._out = Capture(stdout_r, self._progress, self._overflow)
         self._err = Capture(stderr_r, self._progress, self._overflow)
         self._loop.add_reader(self._channel.fileno(), self._hear)
-        fds = [channel.fileno(), stdin, stdout, stderr, *(self._group.join() if self._group else ())]
-        try:
-            self.jail.fork(self.id, self, slot=self.slot, how=how, fds=fds)
-        except OSError:
-            self._release()
-            raise
-        finally:
-            channel.close()
-            for fd in (stdin, stdout, stderr):
-                os.close(fd)
+        return [channel.fileno(), stdin, stdout, stderr, *join]
 
     async def run(
         self, spec: RunSpec, on_output: OnOutput | None = None, *, step: str = "run", turn: Turn | None = None
@@ -341,6 +353,14 @@ class Cell:
             os.close(fd)
         self._folders = []
         self._rest()
+
+
+def _pipe(reads: contextlib.ExitStack, writes: contextlib.ExitStack) -> tuple[int, int]:
+    """Both ends of a new pipe, each for its stack to close."""
+    reader, writer = os.pipe()
+    reads.callback(os.close, reader)
+    writes.callback(os.close, writer)
+    return reader, writer
 
 
 def _collect_sockets() -> None:

@@ -15,6 +15,7 @@ from sandbox.host.delegation import hand_down, place_for_cells
 
 _ROOT = Path("/sys/fs/cgroup")
 _NO_LIMIT_BYTES = 1 << 60
+_SCARCE = errno.EMFILE, errno.ENFILE, errno.ENOMEM
 _LEFT_BYTES = 2 << 20
 """A group without processes may be charged with so much; it is what the kernel has not come round to."""
 _SOCKETS_BYTES = 16 << 20
@@ -93,9 +94,19 @@ class CellGroup:
     """The cgroup (version 1: one per controller) of one slot."""
 
     def __init__(self, files: Files, memory: Path, pids: Path, cpu: Path | None = None) -> None:
-        self._folders = {memory, pids, *((cpu,) if cpu else ())}
+        """Raises OSError, and leaves nothing behind then."""
+        self._files, self._folders = files, {memory, pids, *((cpu,) if cpu else ())}
+        self._open: list[int] = []
+        try:
+            self._make(memory, pids, cpu)
+        except OSError:
+            self.remove()
+            raise
+
+    def _make(self, memory: Path, pids: Path, cpu: Path | None) -> None:
+        files = self._files
         for folder in self._folders:
-            folder.mkdir(exist_ok=True)  # made before, if what follows failed then
+            folder.mkdir(exist_ok=True)
         self._pids_max = pids / "pids.max"
         self._processes = 0
         with contextlib.suppress(OSError):  # version 2 counts it as memory, and has no such file
@@ -103,17 +114,35 @@ class CellGroup:
         if files is V2:
             (memory / "memory.oom.group").write_text("1")
         _forbid_swap(memory)
-        self.procs = tuple(os.open(folder / files.join, os.O_WRONLY) for folder in sorted(self._folders))
-        self._limit = os.open(memory / files.limit, os.O_WRONLY)
-        self._usage = os.open(memory / files.usage, os.O_RDONLY)
-        self._peak = _resettable(memory / files.peak)
-        self._events = os.open(memory / files.events, os.O_RDONLY)
-        self._refusals = os.open(memory / files.refusals[0], os.O_RDONLY)
-        self._files, self._share = files, _share_of(cpu or memory, files)
+        self.procs = tuple(self._opened(folder / files.join, os.O_WRONLY) for folder in sorted(self._folders))
+        self._limit = self._opened(memory / files.limit, os.O_WRONLY)
+        self._usage = self._opened(memory / files.usage, os.O_RDONLY)
+        self._events = self._opened(memory / files.events, os.O_RDONLY)
+        self._refusals = self._opened(memory / files.refusals[0], os.O_RDONLY)
+        self._peak = self._if_there(memory / files.peak, os.O_RDWR, b"0")
+        self._share = self._if_there((cpu or memory) / files.share, os.O_WRONLY)
         self._is_young = False
-        fds = (*self.procs, self._limit, self._usage, self._peak, self._events, self._refusals, self._share)
-        self._open = [fd for fd in fds if fd is not None]
         self._before = 0, 0
+
+    def _opened(self, path: Path, mode: int) -> int:
+        self._open.append(os.open(path, mode))
+        return self._open[-1]
+
+    def _if_there(self, path: Path, mode: int, first: bytes = b"") -> int | None:
+        """Descriptor of a file that takes `first`; None if the kernel lacks it, or it does not."""
+        try:
+            fd = self._opened(path, mode)
+        except OSError as error:
+            if error.errno in _SCARCE:  # of this moment, and the group is for many cells
+                raise
+            return None
+        try:
+            os.write(fd, first)
+        except OSError:
+            self._open.remove(fd)
+            os.close(fd)
+            return None
+        return fd
 
     def limit_processes(self, processes: int) -> None:
         """Set how many processes and threads the next cells may have. Raises OSError."""
@@ -204,27 +233,6 @@ def _forbid_swap(memory: Path) -> None:
     for name in ("memory.swap.max", "memory.swappiness"):  # version 2, version 1
         with contextlib.suppress(OSError):  # the other version's, or a kernel without swap
             (memory / name).write_text("0")
-
-
-def _share_of(folder: Path, files: Files) -> int | None:
-    """Descriptor of the file of processor shares; None if the controller was not to be had."""
-    try:
-        return os.open(folder / files.share, os.O_WRONLY)
-    except OSError:
-        return None
-
-
-def _resettable(peak: Path) -> int | None:
-    """Descriptor of the peak's file; None if the kernel lacks it or cannot begin anew."""
-    fd = None
-    try:
-        fd = os.open(peak, os.O_RDWR)
-        os.write(fd, b"0")
-    except OSError:
-        if fd is not None:
-            os.close(fd)
-        return None
-    return fd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -261,17 +261,15 @@ class Pool:
         slot = self._slots.take() if jail is not None else None
         if jail is None or slot is None:
             return None
-        try:
-            group = self._slots.group(slot, self._config.cell.processes)
-        except SandboxUnavailable as error:  # of this moment, perhaps: whoever waits for a cell finds out
-            self._slots.give(slot)
-            log.warning(str(error), extra={"event": "no_cgroup", "tier": self.name})
-            return None
-        cell = Cell(next(_ids), jail, slot, group)
-        cell.on_gone = self._on_gone
         ordered_at = time.perf_counter()
         try:
+            cell = Cell(next(_ids), jail, slot, self._slots.group(slot, self._config.cell.processes))
+            cell.on_gone = self._on_gone
             cell.start(trace=trace, rehearse=rehearse, ahead=rehearse and self._is_behind)
+        except SandboxUnavailable as error:  # of this moment, perhaps: whoever waits for a cell finds out
+            self._slots.give(slot)
+            log.warning(str(error), extra={"event": "no_cell", "tier": self.name})
+            return None
         except OSError:
             self._slots.give(slot)
             jail.lose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import resource
@@ -178,6 +179,48 @@ async def test_a_cell_rehearses_unless_somebody_waits_for_it(
         burst = await asyncio.gather(*(sandbox.run(ONE) for _ in range(12)))
         assert not all(rehearsed)
         assert {report.stdout for report in burst} == {b"1\n"}
+
+
+@contextlib.contextmanager
+def few_descriptors(left: int) -> Iterator[None]:
+    """Leave this process so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = max(int(fd.name) for fd in Path("/proc/self/fd").iterdir()) + left + 2
+    taken = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open("/dev/null", os.O_RDONLY))
+        for _ in range(left):
+            os.close(taken.pop())
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+async def test_a_cell_that_lacks_descriptors_takes_none_and_harms_nobody(
+    counts: str, environment_root: Path, tmp_path: Path
+) -> None:
+    """Each try once left some open, and killed the zygote: the fewer there were, the fewer there would be."""
+    async with bare_sandbox(environment_root, tmp_path, counts=counts) as sandbox:
+        pool = sandbox.pools["bare"]
+        await until(lambda: pool.warm == 2, "warm cells")
+        neighbour = asyncio.create_task(sandbox.run(RunSpec(code="import time; time.sleep(1); print(1)")))
+        await until(lambda: pool.stats.warm_hits == 1 and pool.warm == 2, "another cell in its stead")
+        descriptors, cgroups = open_descriptors(), set(groups())
+        for left in range(8):
+            with few_descriptors(left):
+                pool.want(3)
+        assert (open_descriptors(), set(groups())) == (descriptors, cgroups)
+        assert pool.starting == 0
+
+        assert (await neighbour).stdout == b"1\n"
+        await until(lambda: pool.warm == 3, "the cell that was wanted")
+        assert pool.stats.zygotes_died == 0
 
 
 @pytest.mark.parametrize("counts", COUNTS)
