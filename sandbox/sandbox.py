@@ -23,6 +23,7 @@ from sandbox.host.hold import held
 from sandbox.host.identity import uid_range
 from sandbox.host.jail import Jail
 from sandbox.host.pool import Pool
+from sandbox.host.room import require_room
 from sandbox.host.walls import walls_for
 from sandbox.preludes import PRELUDES
 from sandbox.shared import Shared
@@ -165,6 +166,7 @@ class Sandbox:
         step: str = "run",
         turn: Turn | None = None,
     ) -> tuple[RunReport, bool]:
+        require_room(spec, self.config.cell)
         plain = self._prelude is not None and not self._prelude.fits(spec)
         cell, warm = await pool.acquire(trace=spec.strace, patient=spec.patient, plain=plain)
         try:

@@ -46,7 +46,20 @@ def pose() -> None:
 
 
 def prepare(job: Job) -> main.Program:
-    """Put the job's files in place, hang up on the host; what is left to do is `main.call`."""
+    """Put the job's files in place, hang up on the host; what is left to do is `main.call`.
+
+    What fails before is told to the host: it is none of the program's doing.
+    """
+    try:
+        return _prepare(job)
+    except BaseException as error:  # whatever it was, the program has not begun
+        if job.channel.fileno() < 0:  # too late to say so
+            raise
+        job.channel.sendall(protocol.FAILED + b"%d" % (getattr(error, "errno", None) or 0))
+        os._exit(1)
+
+
+def _prepare(job: Job) -> main.Program:
     header = job.header
     _place(header["files"], job.blobs)
     for path in header["executables"]:
@@ -54,12 +67,12 @@ def prepare(job: Job) -> main.Program:
     _send_folders(job.channel, header)
     is_python = not place.programs and not _needs_start(header)
     makes = is_python and header["bytecode"] == protocol.MAKE and not _names_a_codec(job.blobs[0])
-    if not makes:
-        job.channel.close()
     limits.bound_open_files(job.open_files)
     if header["merge_streams"]:
         os.dup2(1, 2)
     limits.lower(header, stays=not place.programs)
+    if header["strace"]:
+        job.channel.close()  # else an exec does, and this process stays
     if place.programs:
         _become(header)
     _set(header["env"])
@@ -73,6 +86,7 @@ def prepare(job: Job) -> main.Program:
     gallery.install(header["figures"], header["display"])
     code = _handed_back(job) if makes else _given(job)
     program = main.Program(job.blobs[0], header["interpreter_mode"], code)
+    job.channel.close()
     gc.freeze()  # our objects are not the program's to find, nor its collector's to look at
     return program
 
@@ -83,11 +97,10 @@ def _names_a_codec(source: bytes) -> bool:
 
 
 def _handed_back(job: Job) -> Any:
-    """Compile, hand the bytecode back, hang up; None if that fails, as it will again where it is reported."""
+    """Compile, hand the bytecode back; None if that fails, as it will again where it is reported."""
     code, is_quiet = main.precompile(job.blobs[0])
     if is_quiet:
         job.channel.sendall(protocol.pack_bytecode(marshal.dumps(code)))
-    job.channel.close()
     return code
 
 

@@ -27,6 +27,9 @@ memory that later cells inherit. It is closed in the cell before the program's f
     host -> cell     JOB frame (see `pack_job`)             exactly one; end of file instead means: leave
     cell -> host     b"D" + 1 or 2 descriptors              folders to read at the end, only if the job asked for them:
                                                             working directory (outputs), gallery (figures, display)
+    cell -> host     b"F" + number, then end of file        the job could not be made ready, and nothing of the program
+                                                            has run: the error's number in decimal, 0 if it has none
+    cell -> host     b"P"                                   only a cell with its command started: all of that is done
     cell -> host     b"C" + length + bytecode               the program compiled, before its first instruction; only if
                                                             asked for (MAKE), and if the compiler had nothing to say
 
@@ -42,7 +45,7 @@ import marshal
 import struct
 from typing import Any
 
-WARM, FAILED, FOLDERS, BYTECODE = b"W", b"F", b"D", b"C"
+WARM, FAILED, FOLDERS, BYTECODE, PLACED = b"W", b"F", b"D", b"C", b"P"
 _STARTED = b"A"
 MAKE, HAVE = "make", "have"
 """What a JOB frame says of bytecode: hand it back, or here it is (the last blob)."""

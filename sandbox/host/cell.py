@@ -19,6 +19,7 @@ from sandbox.host.errand import errand
 from sandbox.host.feed import Feed
 from sandbox.host.folders import Brought, read
 from sandbox.host.notices import CellExit, ProtocolError
+from sandbox.host.room import unplaced
 from sandbox.spec import RunReport, Usage
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ class Cell:
         self.is_gone = self.is_unborn = False
         """Unborn: it could not even be forked."""
         self._is_used = self._job_sent = False
+        self._placed = False
+        """Of a command that was started: the helper has done all of its errand, and the program begins."""
         self._timed_out = self._overflowed = self._out_of_memory = False
 
     def start(self, *, trace: bool = False, rehearse: bool = True, ahead: bool = False) -> None:
@@ -212,6 +215,8 @@ class Cell:
             self.warm.set_result(None)
         elif data == protocol.FOLDERS and fds and len(fds) == self._folders_due:
             self._folders, self._folders_due = fds, 0
+        elif data == protocol.PLACED and not fds and self.ahead and self._job_sent:
+            self._placed = True
         elif data and not fds and self._turn is not None and self._turn.take(data):
             return
         else:
@@ -222,7 +227,8 @@ class Cell:
     def _hang_up(self, data: bytes) -> None:
         """Hear no more: the cell closed its channel, which is right once it has its job, or said what it must not."""
         self._loop.remove_reader(self._channel.fileno())
-        if self._turn is not None:
+        failure = self._job_sent and data[:1] == protocol.FAILED and data[1:].isdigit()
+        if self._turn is not None and not failure:
             self._turn.over()
         if data or not self._job_sent:
             self.kill()
@@ -230,6 +236,8 @@ class Cell:
             said = data[1:].decode(errors="replace") if data[:1] == protocol.FAILED else ""
             said = said or ("its command ended before it ran its prelude" if self.ahead else "it hung up")
             self.warm.set_exception(JailFailed(f"the cell could not wall itself in: {said}"))
+        elif failure and not self._done.done():
+            self._done.set_exception(unplaced(int(data[1:9])))
         elif data and not self._done.done():
             self._done.set_exception(JailFailed("the cell said what is not in the protocol"))
 
@@ -304,6 +312,8 @@ class Cell:
             raise JailFailed("it was killed within its memory limit: the container or the machine has no more")
         if not self._took_job and not self._starved:
             raise JailFailed("the cell broke before it took the job")
+        if self.ahead and not (self._placed or self._starved or self._timed_out):
+            raise JailFailed("the cell broke before its program began")
         code = os.waitstatus_to_exitcode(self._exit.status)
         return RunReport(
             exit_code=code if code >= 0 else None,

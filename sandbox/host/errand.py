@@ -46,6 +46,7 @@ def errand(spec: RunSpec, environment: Environment, *, data_bytes: int | None) -
     if data_bytes is not None:
         _lower(list_, resource.RLIMIT_DATA, data_bytes)
     _write(list_, helper.JOB_FD, words(environment.warm, spec, helper.HELPER_PID))
+    list_.call("write", helper.CHANNEL_FD, list_.hold(protocol.PLACED), len(protocol.PLACED))
     list_.call("exit_group", 0)
     return list_.packed()
 

@@ -95,7 +95,7 @@ def test_it_puts_files_in_place_sends_the_folder_and_speaks_to_the_prelude(helpe
     assert (said, [os.fstat(fd).st_ino for fd in fds]) == (protocol.FOLDERS, [work.stat().st_ino])
     for fd in fds:
         os.close(fd)
-    assert helper.channel.recv(1) == b""
+    assert (helper.channel.recv(100), helper.channel.recv(1)) == (protocol.PLACED, b"")
 
 
 @pytest.mark.parametrize("files", [{"a": b"", "a/b": b""}, {"main.sh/a": b""}, {"/": b""}, {"x" * 300: b""}])
