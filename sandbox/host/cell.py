@@ -36,6 +36,9 @@ _END_S = 10.0
 """After a kill, the longest wait for the end of a program before its whole jail is killed."""
 _GONE_S = 30.0
 """After a program's end, the longest wait for the end of its descendants and pipes, likewise."""
+_SLOW_S = 60.0
+"""The longest wait for either while others of the jail do come to their end: a machine that is full is slow. Without
+cgroups dozens of busy processes, each with its small share of time, hold locks that the dying need."""
 _RESERVED_BYTES = (64 << 20) * (1 + (os.cpu_count() or 1))
 """Without a cgroup: room for memory that is asked for and hardly touched, such as stacks and OpenBLAS's buffers
 per processor. RLIMIT_DATA is the second line: one huge request is a MemoryError, growth is seen by the watch first."""
@@ -262,7 +265,8 @@ class Cell:
         """Let the next step of its end take so long."""
         if self._despair_timer is not None:
             self._despair_timer.cancel()
-        self._despair_timer = self._loop.call_later(wait_s, self._despair)
+        give_up_at = self._loop.time() + max(wait_s, _SLOW_S)
+        self._despair_timer = self._loop.call_later(wait_s, self._despair, wait_s, give_up_at)
 
     def _rest(self) -> None:
         """Hope for nothing more if all of it has come."""
@@ -270,7 +274,12 @@ class Cell:
             self._despair_timer.cancel()
             self._despair_timer = None
 
-    def _despair(self) -> None:
+    def _despair(self, wait_s: float, give_up_at: float) -> None:
+        cell_id, gone_at = self.jail.buried
+        now = self._loop.time()
+        if cell_id != self.id and now - gone_at < wait_s and now < give_up_at:
+            self._despair_timer = self._loop.call_later(wait_s, self._despair, wait_s, give_up_at)
+            return
         self.jail.lose()
         self.jail_lost()  # a jail that has called us gone does not tell us any more
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import math
 import os
 import socket
 import sys
@@ -66,6 +67,8 @@ class Jail:
         self._residents: dict[int, Resident] = {}
         self._told: set[tuple[int, Event]] = set()
         self.forked = 0
+        self.buried: tuple[int, float] = (0, -math.inf)
+        """The cell that was the last to be gone, and when, by the loop's clock."""
         self.lost = asyncio.Event()
         self.on_lost: Callable[[], None] = lambda: None
 
@@ -198,6 +201,7 @@ class Jail:
             resident.out_of_memory()
         else:
             self._forget(told.cell)
+            self.buried = told.cell, asyncio.get_running_loop().time()
             resident.gone()
 
     def _forget(self, cell_id: int) -> None:

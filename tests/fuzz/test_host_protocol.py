@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import socket
 from typing import TYPE_CHECKING
@@ -251,6 +252,30 @@ def test_an_end_that_does_not_come_costs_the_jail(
             await asyncio.wait([running], timeout=20)
 
             assert isinstance(running.exception(), JailFailed) or lie is silent
+
+    run(test())
+
+
+@pytest.mark.parametrize(("gone", "for_ever", "lost"), [
+    ([NEIGHBOUR], True, False),
+    ([NEIGHBOUR], False, True),
+    ([], True, True),
+])  # fmt: skip
+def test_an_end_may_be_slow_while_others_come_to_theirs(gone: list[int], *, for_ever: bool, lost: bool) -> None:
+    """On a machine full of busy processes a kill takes long. It once cost all the others of the jail their runs."""
+
+    async def test() -> None:
+        async with zygote() as one:
+            cell = await one.warm_cell(OURS)
+            running = asyncio.create_task(cell.run(RunSpec(code="1")))
+            for other in gone:
+                await serves(one, await one.warm_cell(other))
+            cell._despair(60.0, math.inf if for_ever else 0.0)
+            assert one.jail.lost.is_set() == lost
+
+            one.end(OURS)
+            await asyncio.wait([running], timeout=20)
+            assert (running.exception() is None) != lost
 
     run(test())
 
