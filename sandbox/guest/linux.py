@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -83,12 +84,19 @@ def send_fds(channel: socket.socket, data: bytes, fds: list[int]) -> None:
 
 
 def recv_fds(channel: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
-    """One packet and up to `most` descriptors, which no exec inherits (socket.recv_fds of Python 3.9)."""
+    """One packet and up to `most` descriptors, which no exec inherits (socket.recv_fds of Python 3.9).
+
+    All that were sent, or OSError: a cell that lacked some would not join its cgroups.
+    """
     fds = array.array("i")
-    data, ancillary, _, _ = channel.recvmsg(size, socket.CMSG_LEN(most * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, flags, _ = channel.recvmsg(size, socket.CMSG_LEN(most * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
     for level, kind, content in ancillary:
         if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
             fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    if flags & socket.MSG_CTRUNC:
+        for fd in fds:
+            os.close(fd)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
     return data, list(fds)
 
 
