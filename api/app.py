@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.routing import Match, Route
 
 from api import problems
 from api.auth import Gate
@@ -23,10 +26,12 @@ from api.routes.meta import Meta
 from api.served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.routing import BaseRoute
+    from starlette.types import Scope
 
     from api.settings import ApiSettings
     from jobs.broker import OpenableInbox, Submitter
@@ -43,6 +48,8 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
 
     async def answer(request: Request, error: Exception) -> Response:
         complaints.hear(error)
+        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            error.headers = {"Allow": ", ".join(_methods(app.routes, request.scope))}
         return problems.response(problems.problem_of(error), as_text=wants_text(request.scope))
 
     app = FastAPI(
@@ -66,3 +73,10 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
     Meta(submitter, desk).install(app)
     docs.install(app)
     return app
+
+
+def _methods(routes: Iterable[BaseRoute], scope: Scope) -> list[str]:
+    """What the path answers. Each route knows its own methods only, and several may share a path."""
+    there = [route for route in routes if isinstance(route, Route) and route.matches(scope)[0] is not Match.NONE]
+    methods = {method for route in there for method in route.methods or ()}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))

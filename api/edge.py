@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from api import metrics, problems
+from api.heads import Heads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ class Edge:
     """ASGI middleware around the whole app."""
 
     def __init__(self, app: ASGIApp, *, gate: Gate, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._app, self._gate, self._clock = app, gate, clock
+        self._app, self._heads, self._gate, self._clock = app, Heads(app), gate, clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Never raises: what nobody handled becomes a 500."""
@@ -50,7 +51,8 @@ class Edge:
         metrics.IN_FLIGHT.inc()
         try:
             self._enter(scope)
-            await self._app(scope, receive, observed)
+            app = self._heads if scope["method"] == "HEAD" else self._app
+            await app(scope, receive, observed)
         except Exception as error:  # noqa: BLE001 (the last resort)
             problem = problems.problem_of(error)
             if problem.status == 500:  # noqa: PLR2004

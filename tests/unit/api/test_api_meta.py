@@ -7,14 +7,21 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import httpx2
+import pytest
+from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.responses import StreamingResponse
 
 from api.app import create_app
+from api.heads import Heads
 from jobs.errors import BrokerUnavailable
 
 if TYPE_CHECKING:
-    import pytest
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+
     from api_fakes import FakeBroker
+    from starlette.types import Message, Receive, Scope, Send
 
     from api.settings import ApiSettings
 
@@ -23,6 +30,57 @@ async def test_healthz_needs_nobody_else(client: httpx2.AsyncClient, broker: Fak
     broker.fault = BrokerUnavailable()
 
     assert (await client.get("/healthz")).json()["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/v1/environments", "/v1/jobs/5f0c", "/nothing"],
+)
+async def test_head_is_get_without_a_body(client: httpx2.AsyncClient, path: str) -> None:
+    """As load balancers and monitors ask; it once was 405 at most routes."""
+    head, got = await client.head(path), await client.get(path)
+    for reply in (head, got):
+        if path == "/metrics":
+            del reply.headers["content-length"]
+
+    assert (got.status_code, got.headers, b"") == (head.status_code, head.headers, head.content)
+
+
+async def test_head_keeps_the_connection_and_its_place_in_the_metrics(
+    served: Callable[[], AbstractAsyncContextManager[int]],
+) -> None:
+    counted = ("evalpool_request_seconds_count", {"route": "/healthz", "status": "2xx"})
+    async with served() as port, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        before = REGISTRY.get_sample_value(*counted) or 0
+        answers = [(await client.head("/healthz")).headers["content-length"] for _ in range(3)]
+
+    assert (["32"] * 3, before + 3) == (answers, REGISTRY.get_sample_value(*counted))
+
+
+async def test_head_of_a_stream_ends_with_its_head() -> None:
+    """A stream goes on for as long as its batch runs."""
+
+    async def stream() -> AsyncIterator[bytes]:
+        while True:
+            yield b"more"
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["method"] == "GET"
+        await StreamingResponse(stream(), 202)(scope, receive, send)
+
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return await asyncio.get_running_loop().create_future()
+
+    scope = {"type": "http", "method": "HEAD", "path": "/"}
+    await Heads(app)(scope, receive, send)
+
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[0]["status"], scope["method"]) == (202, "HEAD")
 
 
 async def test_readyz_needs_redis_a_worker_and_a_process_that_stays(broker: FakeBroker, settings: ApiSettings) -> None:
