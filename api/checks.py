@@ -125,12 +125,6 @@ def clash(name: str, taken: Container[str], program: str = MAIN) -> str | None:
 
 def arguments(args: Sequence[str], env: Mapping[str, str]) -> Iterator[FieldError]:
     """What the kernel would not take as arguments and variables."""
-    if len(args) > MAX_STRINGS:
-        yield FieldError("args", f"must be at most {MAX_STRINGS}")
-        return
-    if len(env) > MAX_STRINGS:
-        yield FieldError("env", f"must be at most {MAX_STRINGS} variables")
-        return
     named = [*((f"args.{index}", arg) for index, arg in enumerate(args)), *_variables(env)]
     for field, text in named:
         if "\0" in text:
@@ -148,9 +142,6 @@ def _variables(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _outputs(globs: Sequence[str]) -> Iterator[FieldError]:
-    if len(globs) > MAX_OUTPUTS:
-        yield FieldError("outputs", f"must be at most {MAX_OUTPUTS} globs")
-        return
     for index, glob in enumerate(globs):
         if fault := path_fault(glob):
             yield FieldError(f"outputs.{index}", fault)

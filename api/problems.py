@@ -14,7 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from api import errors, metrics
+from api import errors, faults, metrics
 from jobs.errors import ArchiveError, BrokerFull, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
 from jobs.model import JobResult, Reason
 
@@ -283,8 +283,9 @@ def _internal(_: Exception) -> Problem:
 
 
 def _parameters(error: RequestValidationError) -> Problem:
-    named = tuple(errors.FieldError(str(one["loc"][-1]), "is not valid") for one in error.errors())
-    return _invalid(errors.InvalidRequest(named))
+    # What a parameter is called comes behind where it stands (`query`).
+    found = [one | {"loc": one["loc"][1:]} for one in error.errors()]
+    return _invalid(errors.InvalidRequest(faults.told(found)))
 
 
 def _http(error: HTTPException) -> Problem:

@@ -1,4 +1,4 @@
-"""HTTP shapes: what the wire looks like, types only. What the values may be is in `checks`."""
+"""HTTP shapes: what the wire looks like, types and lengths of lists. What the values may be is in `checks`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.checks import MAX_OUTPUTS, MAX_STRINGS
 from jobs.model import JobState, Status
 
 EXAMPLE_ID = "5f0c2b8e9d3a4c61b7e8f90a1b2c3d4e"
@@ -68,8 +69,12 @@ class EvalRequest(BaseModel):
         dict[str, str | FileContent],
         Field(description="Relative path -> content, put beside the program. At most 1,000, together 16 MiB."),
     ] = Field(default_factory=dict)
-    args: Annotated[list[str], Field(description="`sys.argv[1:]`.")] = Field(default_factory=list)
-    env: Annotated[dict[str, str], Field(description="Environment variables.")] = Field(default_factory=dict)
+    args: Annotated[list[str], Field(max_length=MAX_STRINGS, description="`sys.argv[1:]`.")] = Field(
+        default_factory=list
+    )
+    env: Annotated[dict[str, str], Field(max_length=MAX_STRINGS, description="Environment variables.")] = Field(
+        default_factory=dict
+    )
     environment: Annotated[str, Field(description="Where to run; /v1/environments lists them.")] = "default"
     timeout_s: Annotated[
         float | None,
@@ -78,7 +83,9 @@ class EvalRequest(BaseModel):
     memory_bytes: Annotated[
         int | None, Field(description="Of the whole program: 16 MiB to 1 GiB; by default 256 MiB.")
     ] = None
-    outputs: Annotated[list[str], Field(description="Globs of files to bring back.")] = Field(default_factory=list)
+    outputs: Annotated[list[str], Field(max_length=MAX_OUTPUTS, description="Globs of files to bring back.")] = Field(
+        default_factory=list
+    )
     figures: Annotated[
         bool, Field(description="Bring back matplotlib's figures, without the program's saving them.")
     ] = False

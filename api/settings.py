@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from api.shape import MOST_ELEMENTS, MOST_MEMBERS
 from jobs.batches.archive import require_known
 from jobs.connect import split_urls
 
@@ -34,12 +35,12 @@ class ApiSettings(BaseSettings):
     max_body_bytes: PositiveInt = 32 * MIB
     max_code_bytes: PositiveInt = MIB
     max_stdin_bytes: PositiveInt = 8 * MIB
-    max_files: PositiveInt = 1_000
+    max_files: Annotated[int, Field(ge=1, le=MOST_MEMBERS)] = 1_000
     max_files_bytes: PositiveInt = 16 * MIB
     """All submitted files together, decoded."""
     output_bytes: PositiveInt = MIB
     """Bound of stdout and of stderr, each."""
-    max_cases: PositiveInt = 1_000
+    max_cases: Annotated[int, Field(ge=1, le=MOST_ELEMENTS)] = 1_000
     """Of one judge request."""
     judge_window: PositiveInt = 16
     """Cases of one judge request that wait or run at the same time."""

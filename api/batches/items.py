@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from api import shape
 from api.batches import webhooks
 from api.batches.schemas import BatchHeader, BatchItem, BatchOptions, BatchRequest, JudgeItem
 from api.convert import contents, job_of
 from api.errors import FieldError, InvalidRequest, TooLarge
 from api.judge.plan import plan_of
-from api.parse import MAX_ERRORS, parse
+from api.parse import BOM, MAX_ERRORS, parse
 from jobs.model import Lane, SharedPart
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Place(NamedTuple):
 
     def error(self, field: str, message: str) -> FieldError:
         """What is wrong there."""
-        return FieldError(".".join(part for part in (self.field, field) if part), message, self.line)
+        inside = field if field != "body" or not self.field else ""
+        return FieldError(".".join(part for part in (self.field, inside) if part), message, self.line)
 
 
 Item = BatchItem | JudgeItem
@@ -144,7 +146,8 @@ class Items:
                 yield one
             return
         first = True
-        async for number, line in self._body.lines(bound_bytes=self._settings.max_body_bytes):
+        async for number, raw in self._body.lines(bound_bytes=self._settings.max_body_bytes):
+            line = raw.removeprefix(BOM)
             if first and _is_header(line):
                 self._take(_parsed_header(line, number))
             else:
@@ -158,7 +161,7 @@ class Items:
             whole += piece
             if len(whole) > bound_bytes:
                 raise TooLarge(field="body", bound_bytes=bound_bytes)
-        split = _split(bytes(whole))
+        split = _split(bytes(whole).removeprefix(BOM), self._most)
         self._take(split.options)
         for index, item in enumerate(split.items):
             place = Place(f"items.{index}", None)
@@ -200,9 +203,15 @@ def _has_cases(data: bytes) -> bool:
     if b'"cases"' not in data:
         return False
     try:
-        return "cases" in msgspec.json.decode(data, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.json.decode(data, type=_Kind).cases is not msgspec.UNSET
+    except shape.DECODING:
         return False  # whoever parses it says what it is
+
+
+class _Kind(msgspec.Struct):
+    """What tells a judge request from an eval's; the rest is passed over."""
+
+    cases: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 def _is_header(line: bytes) -> bool:
@@ -238,12 +247,33 @@ class _Document(msgspec.Struct, forbid_unknown_fields=True):
         return parse(BatchOptions, b'{"defaults": %b, "metadata": %b, "webhook": %b}' % tuple(map(bytes, parts)))
 
 
-def _split(data: bytes) -> _Document:
+class _Item(msgspec.Struct, gc=False):
+    """What every item has; the rest is passed over."""
+
+    custom_id: str
+
+
+class _Outline(_Document, forbid_unknown_fields=True):
+    """A document of which it is only asked how many items there are."""
+
+    items: list[_Item]  # type: ignore[assignment]
+
+
+def _split(data: bytes, most: int) -> _Document:
+    """Cut it into items, of which there are not many more than `most`. Raises InvalidRequest."""
     try:
+        if data.count(b",") > most:
+            _counted(msgspec.json.decode(data, type=_Outline), most)
         return msgspec.json.decode(data, type=_Document)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        parse(BatchRequest, data)  # which says what is wrong, and where
-        raise InvalidRequest([FieldError("body", "is not valid")]) from None
+    except shape.DECODING as error:
+        if shape.few(data):
+            parse(BatchRequest, data)  # which tells all that is wrong
+        raise InvalidRequest([shape.named(error, data)]) from None
+
+
+def _counted(outline: _Outline, most: int) -> None:
+    if len(outline.items) > most:
+        raise InvalidRequest([FieldError("items", f"must be at most {most}")])
 
 
 def _metadata_faults(metadata: dict[str, str]) -> Iterator[FieldError]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
+from api.checks import MAX_STRINGS
 from api.schemas import EXAMPLE_ID, EvalResponse, FileContent, ProblemDocument, shape
 from jobs.model import (
     Comparison,
@@ -26,7 +27,9 @@ class JudgeCase(BaseModel):
 
     id: Annotated[str | None, Field(description="Unique in the request; by default the case's number from 0.")] = None
     stdin: Annotated[str, Field(description="Standard input. At most 8 MiB.")] = ""
-    args: Annotated[list[str], Field(description="`sys.argv[1:]`.")] = Field(default_factory=list)
+    args: Annotated[list[str], Field(max_length=MAX_STRINGS, description="`sys.argv[1:]`.")] = Field(
+        default_factory=list
+    )
     files: Annotated[
         dict[str, str | FileContent],
         Field(description="Relative path -> content, on top of the request's `files`."),
@@ -54,7 +57,9 @@ class JudgeRequest(BaseModel):
     files: Annotated[
         dict[str, str | FileContent], Field(description="Relative path -> content, beside the program in every case.")
     ] = Field(default_factory=dict)
-    env: Annotated[dict[str, str], Field(description="Environment variables.")] = Field(default_factory=dict)
+    env: Annotated[dict[str, str], Field(max_length=MAX_STRINGS, description="Environment variables.")] = Field(
+        default_factory=dict
+    )
     environment: Annotated[str, Field(description="Where to run; /v1/environments lists them.")] = "default"
     timeout_s: Annotated[
         float | None, Field(allow_inf_nan=False, description="Wall time of each case, seconds; by default 10.")

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 GONE = Response(status_code=499)
 """Nobody reads it; the number is for the metrics."""
-_DESCRIPTION = """The connection is the job's life: hang up, and the program is killed.
+_DESCRIPTION = """The connection is the job's life: hang up, and the program is killed. Each send is a run of its own:
+`Idempotency-Key` has no effect here, but on `/v1/jobs` and `/v1/batches`.
 
 With `Accept: text/event-stream` the answer is server-sent events: `stdout` and `stderr` as the program prints (each
 a JSON string), then `result` (the document below) or `error` (a problem document). `restart` says that the program

@@ -82,9 +82,9 @@ BAD = [
     case("not JSON", 422, "body", b"print(1)"),
     case("not an object", 422, "body", b"[]"),
     case("cut short", 422, "body", b'{"code": "pri'),
-    case("nested deeply", 422, "body", b'{"files": ' * 50_000),
+    case("nested deeply", 422, "files", b'{"files": ' * 50_000),
     case("arrays nested deeply", 422, "body", b"[" * 1_000_000),
-    case("nested in an unknown field", 422, "body", b'{"code": "1", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
+    case("nested in an unknown field", 422, "x", b'{"code": "1", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}"),
 ]
 
 
@@ -148,6 +148,86 @@ async def test_wrong_method_is_405_and_says_which_would_do(client: httpx2.AsyncC
 
     assert (reply.status_code, reply.headers["allow"]) == (405, "POST")
     assert reply.json()["type"] == "urn:evalpool:problem:http-405"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PATCH", "/v1/batches", "GET, HEAD, POST"),
+        ("PUT", "/v1/jobs/5f0c", "DELETE, GET, HEAD"),
+        ("HEAD", "/v1/eval", "POST"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/docs", "GET, HEAD"),
+    ],
+)
+async def test_allow_names_every_method_of_the_path(
+    client: httpx2.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    """Each route once named its own only: of `/v1/batches` POST, and not GET."""
+    reply = await client.request(method, path)
+
+    assert (405, allowed) == (reply.status_code, reply.headers["allow"])
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("jobs/5f0c?wait_s=61", "wait_s: must be at most 60"),
+        ("jobs/5f0c?wait_s=-1", "wait_s: must be at least 0"),
+        ("jobs/5f0c?wait_s=soon", "wait_s: must be a number"),
+        ("batches?limit=0", "limit: must be at least 1"),
+        ("batches?limit=101", "limit: must be at most 100"),
+        ("batches?limit=few", "limit: must be an integer"),
+        (f"batches?before={LONG}", "before: must be at most 40 characters"),
+        ("batches/5f0c/results?after=-1", "after: must be at least 0"),
+        (f"batches/5f0c/results?after={1 << 32}", f"after: must be at most {1 << 31}"),
+        ("batches/5f0c/results?order=foo", "order: must be 'completion' or 'input'"),
+        ("batches/5f0c/results?follow=perhaps", "follow: must be true or false"),
+    ],
+)
+async def test_a_bad_parameter_is_told_with_its_bound(client: httpx2.AsyncClient, query: str, message: str) -> None:
+    reply = await client.get(f"/v1/{query}")
+
+    assert (422, message) == (reply.status_code, reply.json()["detail"])
+
+
+@pytest.mark.parametrize(
+    ("fields", "detail"),
+    [
+        ({"compare": "Exact"}, "compare: must be 'exact', 'trimmed', 'tokens' or 'float'"),
+        ({"tolerance": {"absolute": -1}}, "tolerance.absolute: must be at least 0"),
+        ({"tolerance": {"relative": "a"}}, "tolerance.relative: must be a number"),
+        ({"tolerance": {"Tolerance": 1}}, "tolerance.Tolerance: is not a field of this request"),
+        ({"tolerance": "a"}, 'tolerance: must be a number or {"absolute": number, "relative": number}'),
+        ({"env": {"Tolerance": 1}}, "env.Tolerance: must be a string"),
+        ({"cases": [{"files": {"a": 1}}]}, 'cases.0.files.a: must be text or {"base64": text}'),
+    ],
+)
+async def test_a_bad_judge_request_is_told_in_words_of_the_api(
+    client: httpx2.AsyncClient, fields: dict[str, Any], detail: str
+) -> None:
+    """They once had names of our classes in them, or said that something is not valid."""
+    reply = await client.post("/v1/judge", json=OK | {"cases": [{}]} | fields)
+
+    assert (422, detail) == (reply.status_code, reply.json()["detail"])
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\ud83dxx", "\\ud83d\\n", "\\ud83d\\u0041", "\\ude00"])
+async def test_a_lone_surrogate_is_called_that(client: httpx2.AsyncClient, half: str) -> None:
+    """As Python's json.dumps writes a model's output that was cut within a character."""
+    body = b'{"code": "%b"}' % half.encode()
+    reply = await client.post("/v1/eval", content=body, headers={"content-type": "application/json"})
+
+    assert reply.json()["detail"].startswith("body: must be valid Unicode text; a lone surrogate ")
+    assert "(line 1 column " in reply.json()["detail"]
+
+
+async def test_a_byte_order_mark_is_no_part_of_the_body(client: httpx2.AsyncClient) -> None:
+    for path in ("/v1/eval", "/", "/v1/jobs"):
+        body = b'\xef\xbb\xbf{"code": "1"}'
+        reply = await client.post(path, content=body, headers={"content-type": "application/json"})
+
+        assert reply.is_success
 
 
 async def test_unknown_path_is_a_404_problem(client: httpx2.AsyncClient) -> None:

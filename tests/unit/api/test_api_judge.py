@@ -262,7 +262,7 @@ async def test_events_come_case_by_case(client: httpx2.AsyncClient, broker: Fake
         ({"compare": "fuzzy"}, "compare"),
         ({"tolerance": 0.1}, "tolerance"),
         ({"compare": "float", "tolerance": -0.1}, "tolerance"),
-        ({"compare": "float", "tolerance": {"absolute": -1}}, "tolerance.Tolerance.absolute"),
+        ({"compare": "float", "tolerance": {"absolute": -1}}, "tolerance.absolute"),
         ({"code": ""}, "code"),
         ({"timeout_s": 61}, "timeout_s"),
         ({"files": {"main.py": ""}}, "files.main.py"),

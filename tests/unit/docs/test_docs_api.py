@@ -21,6 +21,8 @@ from api.settings import ApiSettings
 from jobs.errors import ArchiveError, BrokerFull, BrokerUnavailable, LaneFull, TooManyBatches, UploadLost, WireError
 from jobs.memory_broker import MemoryBroker, MemoryInbox
 from jobs.model import Comparison, JobResult, Reason, Status
+from sandbox.environment import Environment
+from sandbox.host.programs import variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +70,12 @@ def test_every_route_is_documented_and_no_other() -> None:
 
 def test_every_field_of_an_eval_is_documented_and_no_other() -> None:
     assert fields("POST /v1/eval") == {*EvalRequest.model_fields, *EvalResponse.model_fields}
+
+
+def test_every_variable_of_a_program_is_documented_and_no_other() -> None:
+    env = next(row for row in rows(section(API, "POST /v1/eval")) if row.code(0) == ["env"])
+
+    assert {*variables(Environment())} == {*re.findall(r"`([A-Z_]+)`", env.cells[-1])}
 
 
 def test_every_status_is_documented() -> None:
