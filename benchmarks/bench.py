@@ -11,8 +11,22 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from benchmarks import batches, environments, judge, languages, memory, neighbours, report, switching, targets, walls
+from benchmarks import (
+    batches,
+    complaints,
+    environments,
+    judge,
+    languages,
+    memory,
+    neighbours,
+    report,
+    rivals,
+    switching,
+    targets,
+    walls,
+)
 from benchmarks.cluster import ClusterFailed
+from benchmarks.dialects import Rival, rival
 from benchmarks.hostile import HOSTILE
 from benchmarks.measure import CONCURRENT, FULL, JUDGED_CONCURRENCY, PARALLEL, QUICK, Measurement, measure
 from benchmarks.targets import Figure, Judgement
@@ -26,6 +40,8 @@ MIB = 1 << 20
 TABLE_COLUMNS = 104
 """A pipe has none of its own, and rich would cut the figures to 80."""
 PARTS = ("evals", "batches", "judge", "languages", "neighbours", "walls", "environments", "switching")
+BESIDE_OTHERS = ("rivals", "complaints")
+"""Parts that need `--rival`."""
 CLOSED_SERIES = ("eval 1", *(f"eval {c}" for c in CONCURRENT), "science eval")
 
 
@@ -95,14 +111,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short pass; its figures are noisy")
     parser.add_argument("--no-judge", action="store_true", help="exit 0 even if a target is missed")
-    parser.add_argument("--part", choices=PARTS, action="append", help="measure this part alone; repeatable")
+    every = (*PARTS, *BESIDE_OTHERS)
+    parser.add_argument("--part", choices=every, action="append", help="measure this part alone; repeatable")
     parser.add_argument("--beside", choices=HOSTILE, action="append", help="only this kind of neighbour; repeatable")
+    told = "NAME=http://[TOKEN@]HOST:PORT, for the parts rivals and complaints; repeatable"
+    parser.add_argument("--rival", type=rival, action="append", default=[], help=told)
     options = parser.parse_args(arguments)
     console = Console(width=max(Console().width, TABLE_COLUMNS))
     try:
         with console.status("starting") as status:
             parts, kinds = options.part or PARTS, options.beside or HOSTILE
-            figures, series, details = _measured(parts, kinds, quick=options.quick, say=status.update)
+            found = _measured(parts, kinds, quick=options.quick, say=status.update)
+            beside = _beside(options.rival, parts, quick=options.quick, say=status.update)
+            figures, series, details = [*found[0], *beside[0]], {**found[1], **beside[1]}, {**found[2], **beside[2]}
     except (ClusterFailed, OSError) as error:
         Console(stderr=True).print(f"bench: {error}", style="red", markup=False)
         return 2
@@ -153,6 +174,24 @@ def _measured(
         of_switching = switching.measure(switching.QUICK if quick else switching.FULL, say=say)
         figures += switching.figures_of(of_switching)
         series |= of_switching.series()
+    return figures, series, details
+
+
+def _beside(
+    others: Sequence[Rival], parts: Sequence[str], *, quick: bool, say: Callable[[str], None]
+) -> tuple[list[Figure], Mapping[str, Sequence[Run]], Mapping[str, object]]:
+    """The same, of the parts that are about others too."""
+    figures: list[Figure] = []
+    series: dict[str, Sequence[Run]] = {}
+    details: dict[str, object] = {}
+    if "rivals" in parts:
+        of_rivals = rivals.measure(rivals.QUICK if quick else rivals.FULL, others, say=say)
+        figures += rivals.figures_of(of_rivals)
+        series |= of_rivals.series
+    if "complaints" in parts:
+        of_complaints = complaints.measure(others, say=say)
+        figures += complaints.figures_of(of_complaints)
+        details["complaints"] = complaints.details_of(of_complaints)
     return figures, series, details
 
 

@@ -1,4 +1,4 @@
-"""The least HTTP/1.1 client that measures honestly: keep-alive, one request in flight, Content-Length only.
+"""The least HTTP/1.1 client that measures honestly: keep-alive, one request in flight, a length or chunks.
 
 It shares its cores with what it measures, so it does nothing a load generator does not need.
 """
@@ -16,7 +16,7 @@ class Response(NamedTuple):
 
 
 class ProtocolViolation(Exception):  # noqa: N818
-    """The server answered something this client does not read (such as chunked encoding)."""
+    """The server answered something this client does not read (a body that ends with the connection)."""
 
 
 class ResponseParser:
@@ -32,21 +32,35 @@ class ResponseParser:
         if head_end < 0:
             return None
         head = bytes(self._buffer[:head_end]).lower()
-        body_at = head_end + 4
-        end = body_at + _content_length(head)
-        if len(self._buffer) < end:
+        read = _chunks if b"\r\ntransfer-encoding: chunked" in head else _of_length
+        if (found := read(self._buffer, head_end + 4, head)) is None:
             return None
-        body = bytes(self._buffer[body_at:end])
+        body, end = found
         del self._buffer[:end]
         return Response(int(head[9:12]), body, b"\r\nconnection: close" not in head)
 
 
-def _content_length(head: bytes) -> int:
-    """Value of the header in a lower-cased head."""
+def _of_length(buffer: bytearray, start: int, head: bytes) -> tuple[bytes, int] | None:
+    """Body and its end, by the header in a lower-cased head; None if it is not all there."""
     _, found, rest = head.partition(b"\r\ncontent-length:")
     if not found:
         raise ProtocolViolation(head.split(b"\r\n", 1)[0])
-    return int(rest.split(b"\r\n", 1)[0])
+    end = start + int(rest.split(b"\r\n", 1)[0])
+    return None if len(buffer) < end else (bytes(buffer[start:end]), end)
+
+
+def _chunks(buffer: bytearray, start: int, _head: bytes) -> tuple[bytes, int] | None:
+    """Body and its end, of chunks without trailers; None if they are not all there."""
+    body = bytearray()
+    while (line_end := buffer.find(b"\r\n", start)) >= 0:
+        size, start = int(bytes(buffer[start:line_end]), 16), line_end + 2
+        if len(buffer) < start + size + 2:
+            return None
+        body += buffer[start : start + size]
+        start += size + 2
+        if not size:
+            return bytes(body), start
+    return None
 
 
 class Connection(asyncio.Protocol):

@@ -23,7 +23,7 @@ from benchmarks.client import Connection, ProtocolViolation
 from benchmarks.samples import Run, Sample
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
 REQUEST_TIMEOUT_S = 30.0
 OPEN_LOOP_CONNECTIONS = 64
@@ -31,11 +31,40 @@ OPEN_LOOP_CONNECTIONS = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where the api listens and what lets us in."""
+    """Where the api listens, what lets us in, and how it is spoken to."""
 
     host: str
     port: int
     token: str
+
+    def encode(self, program: Program) -> bytes:
+        """All bytes of the request that runs a program."""
+        asked = {"code": program.code}
+        if program.environment != "default":
+            asked["environment"] = program.environment
+        return self.post("/v1/eval", asked, Authorization=f"Bearer {self.token}")
+
+    def judge(self, program: Program, code: int, body: bytes) -> Answer:
+        """What came back: `ok` only if it is what the program prints."""
+        if code != 200:
+            return Answer(status=f"http_{code}")
+        try:
+            answer = _decode(body)
+        except msgspec.DecodeError:
+            return Answer()
+        if answer.status == "ok" and program.stdout not in {None, answer.stdout}:
+            answer.status = "wrong_output"
+        return answer
+
+    def post(self, path: str, asked: Mapping[str, object], **headers: str) -> bytes:
+        """All bytes of a request with a JSON body."""
+        body = json.dumps(asked).encode()
+        more = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n{more}"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +81,7 @@ class _Timing(msgspec.Struct):
     run_ms: float = 0.0
 
 
-class _Answer(msgspec.Struct):
+class Answer(msgspec.Struct):
     """The fields of an eval response that are looked at."""
 
     status: str = "unreadable"
@@ -61,7 +90,7 @@ class _Answer(msgspec.Struct):
     timing: _Timing = msgspec.field(default_factory=_Timing)
 
 
-_decode = msgspec.json.Decoder(_Answer).decode
+_decode = msgspec.json.Decoder(Answer).decode
 
 
 class Caller:
@@ -78,7 +107,7 @@ class Caller:
 
     async def call(self, program: Program, intended: float) -> Sample:
         """Post once. `intended`: `perf_counter` time from which the answer is charged."""
-        payload, sent = encode_request(self._endpoint, program), perf_counter()
+        payload, sent = _encoded(self._endpoint, program), perf_counter()
         try:
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 code, body, _ = await self._connection.request(payload)
@@ -86,36 +115,14 @@ class Caller:
             self._connection.close()
             return Sample(perf_counter() - intended, 0, type(error).__name__, late_s=sent - intended)
         latency_s = perf_counter() - intended
-        answer = _judge(program, code, body)
+        answer = self._endpoint.judge(program, code, body)
         queue_s, run_s = answer.timing.queue_ms / 1000, answer.timing.run_ms / 1000
         return Sample(latency_s, code, answer.status, answer.warm, sent - intended, run_s, queue_s)
 
 
-def _judge(program: Program, code: int, body: bytes) -> _Answer:
-    if code != 200:
-        return _Answer(status=f"http_{code}")
-    try:
-        answer = _decode(body)
-    except msgspec.DecodeError:
-        return _Answer()
-    if answer.status == "ok" and program.stdout not in {None, answer.stdout}:
-        answer.status = "wrong_output"
-    return answer
-
-
 @cache
-def encode_request(endpoint: Endpoint, program: Program) -> bytes:
-    """All bytes of one request."""
-    asked = {"code": program.code}
-    if program.environment != "default":
-        asked["environment"] = program.environment
-    body = json.dumps(asked).encode()
-    head = (
-        f"POST /v1/eval HTTP/1.1\r\nHost: {endpoint.host}:{endpoint.port}\r\n"
-        f"Authorization: Bearer {endpoint.token}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
+def _encoded(endpoint: Endpoint, program: Program) -> bytes:
+    return endpoint.encode(program)
 
 
 async def closed_loop(

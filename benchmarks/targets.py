@@ -73,6 +73,22 @@ def beside(kind: str) -> str:
     return f"p99 beside {kind}"
 
 
+def complaint(name: str) -> str:
+    """Name of the figure of what users of such services complain of: 1 if we do right."""
+    return f"evalpool: {name}"
+
+
+COMPLAINTS = (
+    "import numpy",
+    "1 MiB of output",
+    "200 KiB on both streams",
+    "child that outlives its program",
+    "endless loop",
+    "memory hog",
+    "own failure",
+    "64 at once",
+)
+
 TARGETS = {
     LATENCY: Target(at_most=0.25, aim=0.12),
     THROUGHPUT: Target(at_least=3, aim=5),
@@ -93,6 +109,7 @@ TARGETS = {
     of_language("node"): Target(at_most=1.3),  # bash's is told only: the service alone takes more (ADR 0031)
     **{beside(kind): Target(at_most=100) for kind in HOSTILE},  # ms
     BESIDE_FAILURES: Target(at_most=0),
+    **{complaint(name): Target(at_least=1) for name in COMPLAINTS},
 }
 
 

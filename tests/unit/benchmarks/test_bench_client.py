@@ -38,6 +38,18 @@ def test_header_names_are_read_in_any_case_and_the_body_may_be_empty():
     assert response == Response(429, b"", keep_alive=False)
 
 
+CHUNKED = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{"statu\r\n8\r\ns":"ok"}\r\n0\r\n\r\n'
+
+
+@pytest.mark.parametrize("cut", range(1, len(CHUNKED)))
+def test_chunks_split_anywhere_are_read_whole(cut):
+    parser = ResponseParser()
+
+    assert parser.feed(CHUNKED[:cut]) is None
+    assert parser.feed(CHUNKED[cut:]) == Response(200, BODY, keep_alive=True)
+    assert parser.feed(HEAD + BODY) == Response(200, BODY, keep_alive=True)
+
+
 def test_an_answer_without_a_length_is_refused_not_misread():
     with pytest.raises(ProtocolViolation):
-        ResponseParser().feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+        ResponseParser().feed(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}")

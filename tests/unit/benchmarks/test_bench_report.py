@@ -7,9 +7,21 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from benchmarks import batches, environments, judge, languages, neighbours, report, switching, targets, walls
+from benchmarks import (
+    batches,
+    complaints,
+    environments,
+    judge,
+    languages,
+    neighbours,
+    report,
+    switching,
+    targets,
+    walls,
+)
 from benchmarks.batches import Batches
 from benchmarks.bench import figures_of
+from benchmarks.complaints import Finding
 from benchmarks.environments import Environments
 from benchmarks.hostile import HOSTILE
 from benchmarks.judge import Judged
@@ -30,7 +42,8 @@ OF_LANGUAGES = {targets.language_alone("bash"), targets.language_alone("node"), 
 OF_NEIGHBOURS = {*map(targets.beside, HOSTILE), targets.BESIDE_FAILURES}
 OF_JUDGE = {targets.JUDGE_SMALL, targets.JUDGE_LARGE}
 OF_SWITCHING = {*targets.SWITCHES.values(), targets.SWITCH_FAILURES}
-OTHERS = OF_BATCHES | OF_JUDGE | OF_LANGUAGES | OF_NEIGHBOURS | OF_SWITCHING | {targets.IMAGE}
+OF_COMPLAINTS = set(map(targets.complaint, targets.COMPLAINTS))
+OTHERS = OF_BATCHES | OF_JUDGE | OF_LANGUAGES | OF_NEIGHBOURS | OF_SWITCHING | OF_COMPLAINTS | {targets.IMAGE}
 OF_EVALS = targets.TARGETS.keys() - OTHERS
 
 
@@ -155,6 +168,13 @@ def test_every_kind_of_neighbour_is_judged():
 
     assert {name for name, figure in figures.items() if figure.judgement is Judgement.PASS} == OF_NEIGHBOURS
     assert figures["p99 beside nobody"].value == pytest.approx(1)
+
+
+def test_every_complaint_is_judged_of_us_alone():
+    findings = {name: Finding(good=True, words="whole") for name in targets.COMPLAINTS}
+    figures = {figure.name: figure for figure in complaints.figures_of({"evalpool": findings, "snekbox": findings})}
+
+    assert {name for name, figure in figures.items() if figure.judgement is Judgement.PASS} == OF_COMPLAINTS
 
 
 def test_a_walls_cost_is_what_goes_faster_without_it():

@@ -51,4 +51,5 @@ def test_the_contract_figures_are_the_targets():
         targets.of_language("node"): "≤ 1.3",
         **dict.fromkeys(map(targets.beside, HOSTILE), "≤ 100"),
         targets.BESIDE_FAILURES: "≤ 0",
+        **dict.fromkeys(map(targets.complaint, targets.COMPLAINTS), "≥ 1"),
     }
