@@ -43,15 +43,27 @@ class _Parser(Parser):
         **dict.fromkeys(("READONLY", "MASTERDOWN", "NOREPLICAS"), NoMasterError),
     }
 
+    _reader: Any
+    _stream: Any
+
     def on_connect(self, connection: Any) -> None:
         super().on_connect(connection)  # type: ignore[no-untyped-call]
         self._connection = connection
 
     async def read_from_socket(self) -> bool:
-        reader: Any = self._reader
+        reader, stream = self._reader, self._stream
         if reader.has_data():  # of a reply of which the beginning is there
             self._connection.more_came()
-        return bool(await super().read_from_socket())  # type: ignore[no-untyped-call]
+        data = await stream.read(self._read_size)  # what its base does
+        if not data:
+            raise ConnectionError("Connection closed by server.")
+        reader.feed(data)
+        return True
+
+    def has_news(self) -> bool:
+        """What its base's `can_read` says, without a coroutine."""
+        stream = self._stream
+        return not self._connected or self._reader.has_data() or stream.at_eof() or bool(stream._buffer)  # noqa: SLF001
 
 
 class _Short(Base):
@@ -84,9 +96,14 @@ class _Short(Base):
 
     async def can_read(self) -> bool:
         """Whether something is in it that nobody asked for, or its end: also a reset, which the base does not see."""
+        return self.has_news()
+
+    def has_news(self) -> bool:
+        """What `can_read` says. Looks only; others do not get their turn."""
         if self._writer is None or self._writer.is_closing() or self._reader is None or self._reader.exception():
             return True
-        return bool(await super().can_read())
+        parser: Any = self._parser
+        return bool(parser.has_news())
 
     def more_came(self) -> None:
         """Begin the time-out of the reply that is being read anew. Big ones may take long; a silent peer is gone."""
@@ -153,17 +170,16 @@ class Pool(BlockingConnectionPool):
         super().__init__(connection_class=_SHORT[connection_class], **options)
         self._in_line = 0
 
-    async def get_connection(self, *_: Any, **__: Any) -> Base:
+    async def get_connection(self, *_: Any, **__: Any) -> Any:
         """Take a connection that is ready for a command. Raises ConnectionError if none is in time."""
         if self._available_connections and not self._in_line:
-            connection = self._available_connections[-1]
-            if connection.is_connected and not await _has_news(connection):
+            connection: Any = self._available_connections[-1]
+            if not connection.has_news():
                 self._in_use_connections.add(self._available_connections.pop())
                 return connection
         self._in_line += 1
         try:
-            taken: Base = await super().get_connection()  # type: ignore[no-untyped-call]
-            return taken
+            return await super().get_connection()  # type: ignore[no-untyped-call]
         finally:
             self._in_line -= 1
 
@@ -174,11 +190,3 @@ class Pool(BlockingConnectionPool):
         else:
             self._in_use_connections.remove(connection)
             self._available_connections.append(connection)
-
-
-async def _has_news(connection: Base) -> bool:
-    """Whether something is in it that nobody asked for, or its end. Looks only; others do not get their turn."""
-    try:
-        return bool(await connection.can_read())
-    except (OSError, ConnectionError):
-        return True

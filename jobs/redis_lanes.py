@@ -67,7 +67,8 @@ class RedisLanes:
         waits = wait_s > 0 and (self._empty or 0 < number <= self._portion.count)
         rows = [] if waits else await self._look(single, batch)
         rows = rows or (await self._wait(single, batch, wait_s) if wait_s > 0 else [])
-        self._portion.came(len(rows), sum(len(value) for row in rows for value in row.fields.values()))
+        if rows:
+            self._portion.came(len(rows), sum(len(row.fields.get(b"job", b"")) for row in rows))
         return rows
 
     def in_turn(self) -> list[Stream]:

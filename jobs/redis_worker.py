@@ -6,7 +6,7 @@ Whatever needs more than one step on the server is one script (`scripts`); this 
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ from jobs.scripts import Item, Owned, Row, Stream
 from jobs.tail import tail
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+    from collections.abc import AsyncIterator, Collection, Sequence
     from typing import Any
 
     from jobs.connect import Connections
@@ -135,10 +135,21 @@ class RedisWorkerBroker(RedisGauges):
             )
 
     async def _finish(self, delivery: Delivery, result: JobResult, *, dead_reason: str) -> Finish:
+        try:
+            finish = await self._record(delivery, result, dead_reason=dead_reason)
+        except BrokerUnavailable:
+            raise  # it is tried again, and must not be reclaimed by ourselves meanwhile
+        except BaseException:
+            self._held.discard(_held(delivery))
+            raise
+        self._held.discard(_held(delivery))
+        return finish
+
+    async def _record(self, delivery: Delivery, result: JobResult, *, dead_reason: str) -> Finish:
         job = delivery.job
         if job.batch is not None:
-            return await self._finish_item(delivery, job.batch, result, dead_reason=dead_reason)
-        with self._freed(delivery), redis_errors():
+            return await self._record_item(delivery, job.batch, result, dead_reason=dead_reason)
+        with redis_errors():
             ours = await self._lanes.with_groups(
                 lambda: self._scripts.finish(
                     _owned(delivery, self._worker),
@@ -152,24 +163,12 @@ class RedisWorkerBroker(RedisGauges):
             )
         return Finish.RECORDED if ours else Finish.STALE
 
-    async def _finish_item(self, delivery: Delivery, batch: str, result: JobResult, *, dead_reason: str) -> Finish:
-        with self._freed(delivery), redis_errors():
+    async def _record_item(self, delivery: Delivery, batch: str, result: JobResult, *, dead_reason: str) -> Finish:
+        with redis_errors():
             owned, item = _owned(delivery, self._worker), _item(delivery.job, batch, result)
             step = partial(self._scripts.finish_item, owned, item, dead_reason=dead_reason)
             done = await self._lanes.with_groups(step, [_stream(delivery)])
         return Finish.RECORDED if done == _RECORDED else Finish.STALE
-
-    @contextmanager
-    def _freed(self, delivery: Delivery) -> Iterator[None]:
-        """Hold it no more, unless Redis is away: then it is tried again, and must not be reclaimed by ourselves."""
-        try:
-            yield
-        except BrokerUnavailable:
-            raise
-        except BaseException:
-            self._held.discard(_held(delivery))
-            raise
-        self._held.discard(_held(delivery))
 
 
 def _item(job: Job, batch: str, result: JobResult) -> Item:
