@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 
 
 def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox) -> FastAPI:
-    """Put the app together. Its lifespan opens the inbox; `app.state.draining` turns /readyz off."""
+    """Put the app together. Its lifespan opens the inbox.
+
+    `app.state.draining` turns /readyz off, `app.state.closing` sends off who follows a batch.
+    """
     desk, complaints = Desk(settings), Complaints()
 
     @asynccontextmanager
@@ -63,7 +66,7 @@ def create_app(settings: ApiSettings, submitter: Submitter, inbox: OpenableInbox
         exception_handlers=dict.fromkeys(problems.TABLE, answer),
         telemetry={"tracing": False, "metrics": False, "logs": False, "operation_spans": False},
     )
-    app.state.draining = False
+    app.state.draining = app.state.closing = False
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     served = Served(submitter)
     Evals(settings, submitter, inbox, served).install(app)

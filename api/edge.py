@@ -1,14 +1,19 @@
-"""The outermost layer, plain ASGI: path, gate, measure, last resort. Closed but for the public paths."""
+"""The outermost layer, plain ASGI: path, gate, measure, last resort. Closed but for the public paths.
+
+A body that somebody waits for comes, or stands still for `BODY_S` at most.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from api import metrics, problems
+from api.errors import BodyStoodStill
 from api.heads import Heads
 
 if TYPE_CHECKING:
@@ -22,6 +27,10 @@ CALLER = "evalpool.caller"
 """Scope key: the digest that stands for who asks."""
 PROGRAM_S = "evalpool.program_s"
 """Scope key of a single eval that came to its verdict: seconds that its program took."""
+WHOLE = "evalpool.whole"
+"""Scope key: the body is there already, so that waiting for it need not be bounded."""
+BODY_S: Final = 60.0
+"""Longest that a body may stand still."""
 _PUBLIC = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"})
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -52,7 +61,7 @@ class Edge:
         try:
             self._enter(scope)
             app = self._heads if scope["method"] == "HEAD" else self._app
-            await app(scope, receive, observed)
+            await app(scope, receive if WHOLE in scope else _bounded(receive), observed)
         except Exception as error:  # noqa: BLE001 (the last resort)
             problem = problems.problem_of(error)
             if problem.status == 500:  # noqa: PLR2004
@@ -73,6 +82,25 @@ class Edge:
             path = scope["path"] = path.rstrip("/") or "/"
         if path not in _PUBLIC and not path.startswith("/docs/"):
             scope[CALLER] = self._gate.admit(scope["headers"])
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Pass messages on. Raises BodyStoodStill; once the body is over, waits for as long as it takes."""
+    is_over = False
+
+    async def bounded() -> Message:
+        nonlocal is_over
+        if is_over:
+            return await receive()
+        try:
+            async with asyncio.timeout(BODY_S):
+                message = await receive()
+        except TimeoutError:
+            raise BodyStoodStill(BODY_S) from None
+        is_over = not message.get("more_body", False)
+        return message
+
+    return bounded
 
 
 def wants_text(scope: Scope) -> bool:

@@ -3,6 +3,7 @@
 ApiError
 +-- InvalidRequest  fields of the body that cannot be taken
 +-- TooLarge        the body, or one field of it, is over its bound
++-- BodyStoodStill  nothing of the body came for too long
 +-- WrongMediaType  the body is not plain application/json
 +-- Unauthorized    no token, or a wrong one
 +-- ForeignHost     asked under a foreign host name while no token is set
@@ -51,6 +52,14 @@ class TooLarge(ApiError):  # noqa: N818
     def __init__(self, *, field: str, bound_bytes: int) -> None:
         super().__init__(f"{field} is over {bound_bytes} bytes")
         self.field, self.bound_bytes = field, bound_bytes
+
+
+class BodyStoodStill(ApiError):  # noqa: N818
+    """Nothing of the body came for `waited_s`."""
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"nothing came for {waited_s:g} s")
+        self.waited_s = waited_s
 
 
 class WrongMediaType(ApiError):  # noqa: N818

@@ -28,7 +28,8 @@ Execution is at least once: after a crash of a worker a program may run twice, i
 _WORDS = {
     401: "No token, or a wrong one.",
     404: "Unknown, or its result has expired.",
-    409: "The job was cancelled; the upload stood still, or was begun anew.",
+    408: "Nothing of the body came for a minute; safe to send again.",
+    409: "The job was cancelled; the upload was lost, or was begun anew.",
     413: "The body, or a field of it, is too large.",
     415: "Not a content type that is taken here.",
     422: "A field cannot be taken; `errors` names it.",

@@ -115,6 +115,17 @@ def _too_large(error: errors.TooLarge) -> Problem:
     )
 
 
+def _body_stood_still(error: errors.BodyStoodStill) -> Problem:
+    return Problem(
+        slug="body-stood-still",
+        title="The body stood still",
+        status=408,
+        detail=f"Nothing of the body came for {error.waited_s:g} s. {AGAIN}",
+        safe_to_retry=True,
+        headers=(("connection", "close"),),
+    )
+
+
 def _media_type(error: errors.WrongMediaType) -> Problem:
     accepted, coding = "application/json", "without Content-Encoding"
     if error.batch:
@@ -193,9 +204,9 @@ def _too_many_batches(error: TooManyBatches) -> Problem:
 def _upload_lost(_: UploadLost) -> Problem:
     return Problem(
         slug="upload-lost",
-        title="The upload stood still",
+        title="The upload was lost",
         status=409,
-        detail=f"Nothing came for a minute, or the same Idempotency-Key began anew. {AGAIN}",
+        detail=f"The same Idempotency-Key began anew, or the queue did not answer for a minute. {AGAIN}",
         safe_to_retry=True,
     )
 
@@ -307,6 +318,7 @@ _HTTP_WORDS = {
 TABLE: Mapping[type[Any], Callable[[Any], Problem]] = {
     errors.InvalidRequest: _invalid,
     errors.TooLarge: _too_large,
+    errors.BodyStoodStill: _body_stood_still,
     errors.WrongMediaType: _media_type,
     errors.Unauthorized: _unauthorized,
     errors.ForeignHost: _foreign_host,

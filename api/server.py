@@ -12,6 +12,7 @@ from api.protocol import BoundedProtocol
 from api.waiting import GRACE_S
 
 if TYPE_CHECKING:
+    import socket
     from types import FrameType
 
     from fastapi import FastAPI
@@ -39,6 +40,7 @@ class Server(uvicorn.Server):
                 date_header=False,
                 proxy_headers=False,
                 backlog=4096,
+                timeout_keep_alive=settings.keep_alive_s,
                 timeout_graceful_shutdown=math.ceil(longest_s),
             )
         )
@@ -57,3 +59,8 @@ class Server(uvicorn.Server):
         if time.monotonic() >= self._close_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain. Who follows a batch goes on elsewhere: not sooner, for until now we might have got them again."""
+        self._state.closing = True
+        await super().shutdown(sockets)

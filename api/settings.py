@@ -25,6 +25,8 @@ class ApiSettings(BaseSettings):
     host: str = "127.0.0.1"
     """Address to bind. Anything but loopback needs `token_auth`."""
     port: Annotated[int, Field(ge=0, le=65_535)] = 8000
+    keep_alive_s: PositiveInt = 75
+    """How long an idle connection is kept: longer than by a proxy before us, so that none sends on a closed one."""
     token_auth: SecretStr = SecretStr("")
     """Bearer tokens, comma-separated. Empty: no token is asked for, and only loopback is served."""
     default_timeout_s: PositiveFloat = 10.0

@@ -65,7 +65,7 @@ class Evals:
             tags=["evals"],
             summary="Run a program and wait for it",
             description=_DESCRIPTION,
-            responses=also_events(answers(200, EvalResponse, 401, 409, 413, 415, 422, 429, 500, 503), _EVENTS),
+            responses=also_events(answers(200, EvalResponse, 401, 408, 409, 413, 415, 422, 429, 500, 503), _EVENTS),
             openapi_extra=body(EvalRequest),
             route_class_override=DirectRoute,
         )
@@ -77,7 +77,9 @@ class Evals:
             summary="Run a program, get its output as text",
             description="The protocol of the `replit-code-exec` client. Errors are one line of text as well.",
             response_class=PlainTextResponse,
-            responses=text_answers("2\n[evalpool: timed out after 10 s]\n", 401, 409, 413, 415, 422, 429, 500, 503),
+            responses=text_answers(
+                "2\n[evalpool: timed out after 10 s]\n", 401, 408, 409, 413, 415, 422, 429, 500, 503
+            ),
             openapi_extra=body(TextEvalRequest),
             route_class_override=DirectRoute,
         )

@@ -57,7 +57,7 @@ class Jobs:
             status_code=202,
             tags=["jobs"],
             summary="Queue a program",
-            responses=answers(202, JobAccepted, 401, 413, 415, 422, 429, 503),
+            responses=answers(202, JobAccepted, 401, 408, 413, 415, 422, 429, 503),
             openapi_extra=body(EvalRequest) | {"parameters": [IDEMPOTENCY]},
             route_class_override=DirectRoute,
         )

@@ -54,7 +54,7 @@ class Judge:
             tags=["evals"],
             summary="Run a program on many inputs and compare what it prints",
             description=_DESCRIPTION,
-            responses=also_events(answers(200, JudgeAnswer, 401, 413, 415, 422, 429, 500, 503), _EVENTS),
+            responses=also_events(answers(200, JudgeAnswer, 401, 408, 413, 415, 422, 429, 500, 503), _EVENTS),
             openapi_extra=body(JudgeRequest),
             route_class_override=DirectRoute,
         )

@@ -33,6 +33,7 @@ FAILED = [JobResult(job_id="j", status=Status.INTERNAL, reason=reason) for reaso
 ERRORS: list[Exception] = [
     errors.InvalidRequest([errors.FieldError("code", "is bad")]),
     errors.TooLarge(field="code", bound_bytes=1),
+    errors.BodyStoodStill(60),
     errors.WrongMediaType(),
     errors.Unauthorized(presented=True),
     errors.ForeignHost(),
