@@ -50,4 +50,4 @@ class TooManyBatches(JobsError):  # noqa: N818
 
 
 class UploadLost(JobsError):  # noqa: N818
-    """The upload was given up (it stood still too long), or another with the same id took over."""
+    """The upload was given up (Redis did not hear of it for too long), or another with the same id took over."""

@@ -32,7 +32,7 @@ CANCEL_WINDOW_S: Final = 60
 """How far back a starting worker reads the cancel stream."""
 DEAD_LENGTH: Final = 10_000
 UPLOAD_TTL_S: Final = 60
-"""Keys of a batch that is being uploaded, after the last block of it."""
+"""Keys of a batch that is being uploaded, once the process that takes it in keeps them no more."""
 OWNER_TTL_S: Final = 7 * 24 * 3600
 OWNER_BATCHES: Final = 1_000
 """Batches of one owner that are listed."""

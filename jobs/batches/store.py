@@ -5,25 +5,27 @@ Results are read in `results`; what a coordinator does is in `work`.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jobs import keys, wire
+from jobs import keys, tail, wire
 from jobs.batches import blocks
 from jobs.batches.model import OPEN, Batch, BatchState, Webhook, WebhookState
 from jobs.connect import redis_errors
-from jobs.errors import UploadLost
+from jobs.errors import BrokerUnavailable, UploadLost
 from jobs.keys import Keys
 from jobs.model import Status
 from jobs.room import Room
 from jobs.scripts import Script
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from jobs.batches.archive import Archive
     from jobs.batches.model import Draft
@@ -160,8 +162,10 @@ class Intake:
         self._store, self._draft, self._token = store, draft, token
         self._names = store.names(draft.id)
         self._put, self._commit = Script("batch_put"), Script("batch_commit")
+        self._keep = Script("batch_keep")
         self._filling = blocks.Filling(0)
         self._environments: set[str] = set()
+        self._is_lost = False
 
     @property
     def count(self) -> int:
@@ -170,9 +174,33 @@ class Intake:
 
     async def add(self, job: Job) -> None:
         """Take one more item. Raises UploadLost, BrokerUnavailable, ArchiveError."""
+        if self._is_lost:
+            raise UploadLost
         self._environments.add(job.environment)
         if self._filling.add(wire.encode(job)):
             await self._flush()
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Keep what is there of the upload while it goes on, however slowly; otherwise only blocks that come do."""
+        keeping = asyncio.create_task(self._keep_on(), name="upload")
+        try:
+            yield
+        finally:
+            await tail.stop(keeping)
+
+    async def keep(self) -> None:
+        """Keep it a while longer, if it is still this upload's. Raises BrokerUnavailable."""
+        args: list[str | bytes | int] = [self._token, keys.UPLOAD_TTL_S]
+        with redis_errors():
+            kept = await self._keep(self._store.redis, [self._names.batch, self._names.items], args)
+        self._is_lost = not kept
+
+    async def _keep_on(self) -> None:
+        while not self._is_lost:
+            await asyncio.sleep(keys.UPLOAD_TTL_S / 4)
+            with suppress(BrokerUnavailable):
+                await self.keep()
 
     async def commit(self, *, metadata: Mapping[str, str], webhook: str | None, part: SharedPart | None = None) -> None:
         """Show the batch, queued; `part` is what its items share. Raises as `add` does."""

@@ -52,6 +52,7 @@ class Rig:
         intake = await self.begun()
         for index in range(count):
             await intake.add(replace(self.job(index), **fields))
+        await intake.keep()
         await intake.commit(metadata={"a": "b"}, webhook=None)
 
     async def begun(self) -> Intake:
@@ -246,6 +247,36 @@ async def test_an_upload_is_seen_when_it_is_complete_and_another_with_its_id_tak
 
     assert (await rig.store.get("b")).total == 1
     assert await rig.store.take_in(rig.draft) is BatchState.QUEUED
+
+
+async def test_an_upload_lives_as_long_as_it_is_kept_however_few_items_come(rig, monkeypatch):
+    """It was lost once when a minute did not fill a block, though items came all the time."""
+    monkeypatch.setattr("jobs.keys.UPLOAD_TTL_S", 1)
+    intake = await rig.begun()
+    async with intake.kept():
+        for index in range(2):
+            await intake.add(rig.job(index))
+            await asyncio.sleep(1.5)
+        await intake.commit(metadata={}, webhook=None)
+
+    assert (await rig.store.get("b")).total == 2
+
+
+async def test_an_upload_that_nobody_keeps_vanishes_and_one_that_is_taken_over_is_told_so(rig, valkey, monkeypatch):
+    monkeypatch.setattr("jobs.keys.UPLOAD_TTL_S", 1)
+    first = await rig.begun()
+    async with first.kept():
+        second = await rig.begun()
+        with pytest.raises(UploadLost):  # noqa: PT012
+            for index in range(200):  # fewer than a block
+                await first.add(rig.job(index))
+                await asyncio.sleep(0.1)
+    await second.add(rig.job(0))
+    while list(valkey.client.scan_iter("*:batch:b*")):  # noqa: ASYNC110 (nobody tells when a key expires)
+        await asyncio.sleep(0.1)
+
+    with pytest.raises(UploadLost):
+        await second.commit(metadata={}, webhook=None)
 
 
 async def test_a_full_lane_takes_what_fits(rig):
