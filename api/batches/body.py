@@ -1,7 +1,12 @@
-"""The body of a batch as it comes: decompressed, cut into lines, bounded; never held as a whole."""
+"""The body of a batch as it comes: decompressed, cut into lines, bounded; never held as a whole.
+
+Small bodies may be much work: 300 KB of gzip are 300 MB of line ends. So pieces are small, others have a turn after
+each, and what is no item is bounded.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from typing import TYPE_CHECKING
 
@@ -17,8 +22,11 @@ if TYPE_CHECKING:
 
 LINES: Final = frozenset({b"application/jsonl", b"application/x-ndjson", b"application/x-jsonlines"})
 DOCUMENT: Final = b"application/json"
-_PIECE_BYTES = 1 << 20
-"""Most that one step of decompression gives: a bomb is noticed before it has gone off."""
+PIECE_BYTES: Final = 1 << 16
+"""Plain bytes between two looks at who else waits: some milliseconds of work, if all of them are line ends. A bomb is
+noticed before it has gone off."""
+BLANK_BYTES: Final = 4 << 20
+"""Of all blank lines together: one behind each item of the largest batch is less."""
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -32,19 +40,25 @@ class Body:
         if announced.isdigit() and int(announced[:20]) > bound_bytes:
             raise TooLarge(field="body", bound_bytes=bound_bytes)
         self._over = False
+        self._raw_bytes = 0
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """Plain bytes as they come. Raises TooLarge, InvalidRequest (no gzip), ClientDisconnect."""
-        taken_bytes = 0
-        async for piece in _unzipped(self._raw()) if self._is_gzip else self._raw():
+        """Plain bytes as they come, few at a time.
+
+        Raises TooLarge, InvalidRequest (no gzip), ClientDisconnect, and what `receive` does.
+        """
+        cut, taken_bytes = _cut(self._raw()), 0
+        async for piece in _unzipped(cut) if self._is_gzip else cut:
             taken_bytes += len(piece)
-            if taken_bytes > self._bound_bytes:
+            # Of a gzip both count: it may be as long as it likes and hold nothing.
+            if max(taken_bytes, self._raw_bytes) > self._bound_bytes:
                 raise TooLarge(field="body", bound_bytes=self._bound_bytes)
             yield piece
+            await asyncio.sleep(0)
 
     async def lines(self, *, bound_bytes: int) -> AsyncIterator[tuple[int, bytes]]:
         """Lines that are not blank, each with its number from 1. Raises as `pieces`; TooLarge for a line as well."""
-        held, held_bytes, number = list[bytes](), 0, 0
+        held, held_bytes, number, blank_bytes = list[bytes](), 0, 0, 0
         async for piece in self.pieces():
             begun, *others = piece.split(b"\n")
             held.append(begun)
@@ -53,7 +67,11 @@ class Body:
                 number += 1
                 if (line := b"".join(held)) and not line.isspace():
                     yield number, line
+                else:
+                    blank_bytes += len(line) + 1
                 held, held_bytes = [other], len(other)
+            if blank_bytes > BLANK_BYTES:
+                raise TooLarge(field="blank lines", bound_bytes=BLANK_BYTES)
             if held_bytes > bound_bytes:
                 raise TooLarge(field=f"line {number + 1}", bound_bytes=bound_bytes)
         if (line := b"".join(held)) and not line.isspace():
@@ -61,19 +79,26 @@ class Body:
 
     async def drain(self) -> None:
         """Read the rest unseen, up to the bound: a client that still sends would not read our answer."""
-        taken_bytes = 0
-        async for piece in self._raw():
-            taken_bytes += len(piece)
-            if taken_bytes > self._bound_bytes:
+        async for _ in self._raw():
+            if self._raw_bytes > self._bound_bytes:
                 return
 
     async def _raw(self) -> AsyncIterator[bytes]:
         while not self._over:
+            self._over = True  # whoever hung up or stood still is not waited for again
             message = await self._receive()
             if message["type"] != "http.request":
                 raise ClientDisconnect
             self._over = not message.get("more_body", False)
-            yield message.get("body", b"")
+            piece = message.get("body", b"")
+            self._raw_bytes += len(piece)
+            yield piece
+
+
+async def _cut(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        for start in range(0, len(piece), PIECE_BYTES):
+            yield piece[start : start + PIECE_BYTES]
 
 
 async def _unzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -87,9 +112,9 @@ async def _unzipped(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
                 if member.eof:
                     member = zlib.decompressobj(_GZIP)
                 begun = True
-                plain = member.decompress(data, _PIECE_BYTES)
+                plain = member.decompress(data, PIECE_BYTES)
                 data = member.unconsumed_tail or member.unused_data
-                more = len(plain) == _PIECE_BYTES and not member.eof
+                more = len(plain) == PIECE_BYTES and not member.eof
                 yield plain
     except zlib.error:
         raise InvalidRequest([FieldError("body", "is not gzip, though Content-Encoding says so")]) from None

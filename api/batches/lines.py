@@ -12,15 +12,16 @@ from api.convert import response_of
 from api.judge.answers import judged
 from jobs import wire
 from jobs.batches.model import OPEN
+from jobs.batches.results import Results
 from jobs.errors import WireError
 from jobs.model import Status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
     from starlette.types import Receive
 
-    from jobs.batches.results import Completed, Results
+    from jobs.batches.results import Completed
     from jobs.batches.store import BatchStore
 
 LOOK_S = 0.2
@@ -32,25 +33,32 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Follower:
-    """Follows one batch for one caller."""
+    """Follows one batch for one caller, until `closing` says that this process leaves."""
 
-    def __init__(self, store: BatchStore, batch_id: str, results: Results) -> None:
-        self._store, self._id, self._results = store, batch_id, results
+    def __init__(self, store: BatchStore, batch_id: str, *, closing: Callable[[], bool]) -> None:
+        self._store, self._id, self._results = store, batch_id, Results(store, batch_id)
+        self._closing = closing
+        self.is_through = False
+        """The batch is over, and the caller has been given all of it."""
 
     async def pieces(self, cursor: int, *, follow: bool, receive: Receive) -> AsyncGenerator[Sequence[Completed]]:
         """What completed behind the cursor; with `follow` until the batch is over, an empty piece at each idle look.
 
-        Ends when the caller hangs up.
+        Ends when the caller hangs up, and of an open batch when we leave: the caller goes on behind the cursor.
         """
         gone = asyncio.ensure_future(waiting.hang_up(receive))
         try:
             while not gone.done():
                 # Asked before the results: what completes between the two is not missed.
                 over = not await self._is_open()
+                endless = follow and not over
                 while found := await self._results.after(cursor):
                     yield found
                     cursor = found[-1].cursor
-                if over or not follow:
+                    if endless and self._closing():
+                        return
+                self.is_through = over
+                if not endless or self._closing():
                     return
                 yield []
                 await asyncio.wait((gone,), timeout=LOOK_S)

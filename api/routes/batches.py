@@ -30,7 +30,7 @@ from api.batches.schemas import (
 from api.batches.views import links_of, shown, view_of
 from api.convert import id_of_key, new_id
 from api.edge import CALLER
-from api.errors import ApiError, FieldError, InvalidRequest, UnknownBatch
+from api.errors import ApiError, BodyStoodStill, FieldError, InvalidRequest, UnknownBatch
 from api.openapi import DirectRoute, answers, batch_body, events, json_lines
 from api.routes.evals import GONE
 from api.routes.jobs import IDEMPOTENCY, idempotency_key
@@ -84,7 +84,7 @@ class Batches:
             status_code=202,
             tags=tags,
             summary="Queue many programs",
-            responses=answers(202, BatchAccepted, 401, 409, 413, 415, 422, 429, 503),
+            responses=answers(202, BatchAccepted, 401, 408, 409, 413, 415, 422, 429, 503),
             openapi_extra=batch_body(BatchRequest, BatchItem) | {"parameters": [IDEMPOTENCY]},
             route_class_override=DirectRoute,
         )
@@ -152,7 +152,7 @@ class Batches:
         except ClientDisconnect:
             return GONE
         except (ApiError, JobsError):
-            with suppress(ClientDisconnect):  # then nobody hears it, and it is the request's fault all the same
+            with suppress(ClientDisconnect, BodyStoodStill):  # what the request was refused for stays what it was
                 await body.drain()
             raise
 
@@ -172,7 +172,8 @@ class Batches:
             if self._desk.archive is not None:
                 await self._desk.owners.archived.put(batch_id, draft.created_at + draft.timeout_s + draft.result_ttl_s)
             try:
-                await self._fill(intake, Items(body, draft, settings), draft, room)
+                async with intake.kept():
+                    await self._fill(intake, Items(body, draft, settings), draft, room)
             except BaseException:
                 await self._desk.owners.release(owner, batch_id)
                 await intake.give_up()
@@ -235,10 +236,9 @@ class Batches:
         """Those that there are, and with `follow` those to come."""
         await self._known(batch_id)
         await request.body()  # a GET may have one; the connection is watched only behind it
-        results = Results(self._store(batch_id), batch_id)
         if order == "input":
-            return _Streamed(lines.in_order(results, after))
-        follower = lines.Follower(self._store(batch_id), batch_id, results)
+            return _Streamed(lines.in_order(Results(self._store(batch_id), batch_id), after))
+        follower = self._follower(request, batch_id)
         return _Streamed(lines.as_completed(follower.pieces(after, follow=follow, receive=request.receive)))
 
     async def events(self, request: Request, batch_id: BatchId) -> Response:
@@ -247,10 +247,16 @@ class Batches:
         await request.body()
         seen = request.headers.get("last-event-id", "")
         cursor = int(seen) if seen.isdecimal() and len(seen) < 10 else 0  # noqa: PLR2004 (a cursor has fewer digits)
-        return streaming.EventStream(self._events(batch_id, cursor, request.receive))
+        follower = self._follower(request, batch_id)
+        return streaming.EventStream(self._events(batch_id, follower, cursor, request.receive))
 
-    async def _events(self, batch_id: str, cursor: int, receive: Receive) -> AsyncGenerator[bytes]:
-        follower = lines.Follower(self._store(batch_id), batch_id, Results(self._store(batch_id), batch_id))
+    def _follower(self, request: Request, batch_id: str) -> lines.Follower:
+        state = request.app.state
+        return lines.Follower(self._store(batch_id), batch_id, closing=lambda: state.closing)
+
+    async def _events(
+        self, batch_id: str, follower: lines.Follower, cursor: int, receive: Receive
+    ) -> AsyncGenerator[bytes]:
         told, told_at = b"", 0.0
         async for piece in follower.pieces(cursor, follow=True, receive=receive):
             if piece:
@@ -265,7 +271,7 @@ class Batches:
             if batch and (view := shown(view_of(batch, now=batch.finished_at or time.time()))) != told:
                 told, told_at = view, time.monotonic()
                 yield streaming.event("progress", view)
-        if batch := await self._store(batch_id).get(batch_id):
+        if follower.is_through and (batch := await self._store(batch_id).get(batch_id)):
             yield streaming.event("end", shown(view_of(batch)))
 
     async def _known(self, batch_id: str) -> Batch:

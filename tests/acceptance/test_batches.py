@@ -316,6 +316,28 @@ async def test_a_webhook_is_signed_and_sent_again_until_it_is_taken(cluster: Clu
     assert told["webhook"] == webhook | {"state": "delivered", "attempts": 3}
 
 
+@pytest.mark.parametrize("what", ["results", "events"])
+async def test_an_api_that_leaves_sends_its_followers_off_and_they_go_on_elsewhere(cluster: Cluster, what: str) -> None:
+    """One follower once held up a drain for as long as it may last, and was cut off then."""
+    leaving = cluster.start_api()
+    await cluster.ready()
+    batch = await calls.submit(cluster, jsonl(programs(300, "import time; time.sleep(0.05); print({})")))
+    async with cluster.client() as http, http.stream("GET", f"/v1/batches/{batch}/{what}") as answer:
+        pieces = answer.aiter_text()
+        told = await anext(pieces)
+        stopping = asyncio.create_task(asyncio.to_thread(leaving.stop))
+        told += "".join([piece async for piece in pieces])  # raises, if it does not end as it should
+
+    assert await stopping == 0
+    assert told.endswith("\n")
+    assert "event: end" not in told
+    cursors = [int(cursor) for cursor in re.findall(r'"cursor": ?(\d+)', told)]
+    assert 0 < len(cursors) < 300
+    assert cursors == list(range(1, len(cursors) + 1))
+    found = await calls.results(cluster, batch, after=cursors[-1])
+    assert [line["cursor"] for line in found] == list(range(len(cursors) + 1, 301))
+
+
 async def test_an_upload_that_breaks_off_leaves_nothing(cluster: Cluster) -> None:
     async def half() -> AsyncIterator[bytes]:
         yield jsonl(programs(600))
