@@ -221,7 +221,7 @@ async def test_a_coordinator_that_is_told_to_stop_hands_its_batch_back(cluster: 
     began = time.monotonic()
     assert await asyncio.to_thread(busy.stop) == 0
 
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 30
     assert (await calls.view(cluster, batch))["state"] == "running"
     cluster.start_coordinator()
     assert each_once(await calls.results(cluster, batch), 300)
