@@ -21,15 +21,17 @@ WARM: dict[str, str] = {}
 COLD = {"PYTHONDONTWRITEBYTECODE": "1"}
 """A variable that only a starting interpreter reads: the program gets one of its own."""
 STARTS = pytest.mark.parametrize("env", [WARM, COLD], ids=["warm", "cold"])
+PATIENT = Limits(wall_s=60)
+"""matplotlib takes its time where other tests have the processors."""
 PIXEL = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
 
 
 async def plot(sandbox: Sandbox, code: str, **spec: Any) -> RunReport:
-    return await sandbox.run(RunSpec(code=PLOT + code, figures=True, **spec))
+    return await sandbox.run(RunSpec(code=PLOT + code, figures=True, **{"limits": PATIENT, **spec}))
 
 
 async def display(sandbox: Sandbox, code: str, **spec: Any) -> RunReport:
-    return await sandbox.run(RunSpec(code=code, interpreter_mode=True, display=True, **spec))
+    return await sandbox.run(RunSpec(code=code, interpreter_mode=True, display=True, **{"limits": PATIENT, **spec}))
 
 
 def sizes(report: RunReport) -> list[tuple[int, int]]:
@@ -82,15 +84,15 @@ with multiprocessing.get_context('fork').Pool(2) as pool: pool.map(draw, [1, 2])
 
 async def test_figures_beyond_the_bound_are_left_out(sandbox: Sandbox) -> None:
     code = "for n in range(5): plt.figure(figsize=(1 + n, 1)); plt.plot([n])"
-    few = await plot(sandbox, code, limits=Limits(figures_count=2))
-    small = await plot(sandbox, code, limits=Limits(figures_bytes=100))
+    few = await plot(sandbox, code, limits=Limits(figures_count=2, wall_s=60))
+    small = await plot(sandbox, code, limits=Limits(figures_bytes=100, wall_s=60))
 
     assert (len(few.figures), len(small.figures)) == (2, 0)
 
 
 async def test_without_being_asked_nothing_is_kept_and_nothing_shows(sandbox: Sandbox) -> None:
     code = "import os; print(plt.show.__module__, 'MPLBACKEND' in os.environ, '.gallery' in os.listdir('/tmp'))"
-    report = await sandbox.run(RunSpec(code=PLOT + code))
+    report = await sandbox.run(RunSpec(code=PLOT + code, limits=PATIENT))
 
     assert (report.stdout, report.figures, report.display) == (b"matplotlib.pyplot False False\n", (), ())
 
@@ -108,7 +110,7 @@ put('8.json', b'{"image/png": "*"}'); put('9.json', b'{"text/html": "mine"}'); o
 put('a.json', b'{"text/plain": [' + b'[],' * 1000000 + b'[]]}')
 put('b.json', b'{' + b'"text/plain": "", ' * 50 + b'"text/plain": ""}')
 """
-    spec = RunSpec(code=code, figures=True, interpreter_mode=True, display=True)
+    spec = RunSpec(code=code, figures=True, interpreter_mode=True, display=True, limits=PATIENT)
     report = await sandbox.run(spec)
 
     assert report.figures == (b"\x89PNG\r\n\x1a\n mine",)
@@ -117,7 +119,7 @@ put('b.json', b'{' + b'"text/plain": "", ' * 50 + b'"text/plain": ""}')
 
 async def test_a_program_that_takes_the_folder_away_shows_nothing(sandbox: Sandbox) -> None:
     code = "import shutil; shutil.rmtree('/tmp/.gallery')"
-    report = await sandbox.run(RunSpec(code=code, figures=True))
+    report = await sandbox.run(RunSpec(code=code, figures=True, limits=PATIENT))
 
     assert (ending_of(report), report.figures) == (Ending.OK, ())
 
