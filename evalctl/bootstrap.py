@@ -32,6 +32,17 @@ _OPERATORS = ("environments.toml",)
 """Written by an operator, also by `evalctl image`: nothing could bring it back."""
 
 
+_LIST_FONTS = """
+import os, sys
+os.environ.update(MPLCONFIGDIR=sys.argv[1], HOME="/nonexistent", XDG_DATA_HOME="/nonexistent")
+from matplotlib import font_manager, get_data_path
+fonts, shown = font_manager.fontManager, (get_data_path(), "/usr/")
+for listed in ("ttflist", "afmlist"):  # what cells see of them
+    setattr(fonts, listed, [font for font in getattr(fonts, listed) if font.fname.startswith(shown)])
+font_manager.json_dump(fonts, os.path.join(sys.argv[1], f"fontlist-v{fonts.__version__}.json"))
+"""
+
+
 class BootstrapError(Exception):
     """Something could not be installed; the message is one sentence for people."""
 
@@ -85,14 +96,15 @@ def environment_root(state: Path, name: str = "default") -> Path:
 def ensure_environment(state: Path, name: str = "default") -> Path:
     """Install an environment's packages, once, into a venv of its own that shares nothing with ours."""
     root = environment_root(state, name)
-    marker = root / ".complete"
-    if marker.exists():
+    marker, fonts = root / ".complete", root / "share" / "matplotlib"
+    if marker.exists() and fonts.exists():
         return root
     with locked(state):
-        if marker.exists():
-            return root
         # Cells run as other users: what they import must be readable whatever the caller's umask.
         os.umask(0o022)
+        if marker.exists():
+            _list_fonts(state, root, fonts)
+            return root
         _step(f"creating {root}")
         shutil.rmtree(root, ignore_errors=True)
         # By its real path: a cell sees the interpreter's own folder, but none with a link to it (~/bin/python3).
@@ -103,8 +115,19 @@ def ensure_environment(state: Path, name: str = "default") -> Path:
         # Sandboxes see it read-only: bytecode that is missing now is missing for ever.
         compileall = ["-m", "compileall", "-q", "-j", "0", "-x", r"/tests?/", str(root / "lib")]
         _run(state, [str(root / "bin" / "python"), *compileall], may_fail=True)
+        _list_fonts(state, root, fonts)
         _complete(marker, {lock.name})
     return root
+
+
+def _list_fonts(state: Path, root: Path, fonts: Path) -> None:
+    """Have matplotlib make its list of fonts, which each program that plots would make anew (`host.programs.links`)."""
+    if not fonts.exists():
+        partial = fonts.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _run(state, [str(root / "bin" / "python"), "-B", "-c", _LIST_FONTS, str(partial)], may_fail=True)
+        partial.rename(fonts)
 
 
 def clean(state: Path) -> None:

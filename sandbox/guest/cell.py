@@ -119,6 +119,7 @@ def _isolate(seat: Seat, walls: Walls) -> None:
     linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
     os.chdir(place.workdir)
     _show_origin()
+    _show_links()
     _reseed()
 
 
@@ -146,6 +147,12 @@ def _show_origin() -> None:
     if place.origin:
         for name in os.listdir(place.origin):
             os.symlink(f"{place.origin}/{name}", name)
+
+
+def _show_links() -> None:
+    for path, target in place.links.items():
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.symlink(target, path)
 
 
 def _limit(rlimits: list[tuple[int, int]]) -> None:

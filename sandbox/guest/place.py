@@ -23,7 +23,9 @@ prelude: dict[str, Any] = {}
 """How its command is started before there is a program: "path", "command", "variables"; {}: not."""
 root = ""
 """Folder that becomes a cell's root; "": it stays in the zygote's."""
-_NAMES = ("workdir", "filename", "command", "python", "origin", "programs", "variables", "prelude", "root")
+links: dict[str, str] = {}
+"""What every cell finds as if an earlier program had left it there: path -> what the link leads to."""
+_NAMES = ("workdir", "filename", "command", "python", "origin", "programs", "variables", "prelude", "root", "links")
 
 
 def settings() -> dict[str, Any]:

@@ -39,6 +39,8 @@ _GONE_S = 30.0
 _SLOW_S = 60.0
 """The longest wait for either while others of the jail do come to their end: a machine that is full is slow. Without
 cgroups dozens of busy processes, each with its small share of time, hold locks that the dying need."""
+_DELIVERY_S = 10.0
+"""Most that it may take on a busy machine until large files are in place; it is not the program's time."""
 _RESERVED_BYTES = (64 << 20) * (1 + (os.cpu_count() or 1))
 """Without a cgroup: room for memory that is asked for and hardly touched, such as stacks and OpenBLAS's buffers
 per processor. RLIMIT_DATA is the second line: one huge request is a MemoryError, growth is seen by the watch first."""
@@ -65,7 +67,8 @@ class Cell:
         self._group_usage: GroupUsage | None = None
         self._despair_timer: asyncio.TimerHandle | None = None
         self._rest_of_job: Feed | None = None
-        self._prepared_s = 0.0
+        self._prepared_s = self._wall_s = self._started_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._folders: list[int] = []
         self._folders_due = 0
         self._turn: Turn | None = None
@@ -127,8 +130,8 @@ class Cell:
             capture.bound = limits.output_bytes
             if on_output is not None:
                 capture.on_chunk = lambda chunk, name=name: on_output(name, chunk)
-        started = time.perf_counter()
-        timer = self._loop.call_later(limits.wall_s, self._time_out)
+        self._wall_s = limits.wall_s
+        self._start_clock()
         growing = self._loop.call_later(YOUNG_S, self._grow_up)
         try:
             with contextlib.suppress(OSError):  # it broke: what that means is judged when it has ended
@@ -136,10 +139,10 @@ class Cell:
                 self._send(spec, step=step, live=on_output is not None)
                 self._feed.start(spec.stdin)
             await self._done
-            wall_s = time.perf_counter() - started
+            wall_s = time.perf_counter() - self._started_at
             return self._report(spec, wall_s, await self._brought(spec))
         finally:
-            timer.cancel()
+            self._stop_clock()
             growing.cancel()
             self.kill()
             self._release()
@@ -235,6 +238,8 @@ class Cell:
             self._turn.over()
         if data or not self._job_sent:
             self.kill()
+        elif self._rest_of_job is not None and self._exit is None:
+            self._start_clock()  # it has its job, and all of its files are in place: now the program begins
         if not self.warm.done():
             said = data[1:].decode(errors="replace") if data[:1] == protocol.FAILED else ""
             said = said or ("its command ended before it ran its prelude" if self.ahead else "it hung up")
@@ -247,6 +252,16 @@ class Cell:
     def _progress(self) -> None:
         if self._exit is not None and self._out.ended and self._err.ended and not self._done.done():
             self._done.set_result(None)
+
+    def _start_clock(self, *, more_s: float = 0.0) -> None:
+        """Count the program's time from now on, and end it after that and `more_s`."""
+        self._stop_clock()
+        self._started_at = time.perf_counter()
+        self._timer = self._loop.call_later(self._wall_s + more_s, self._time_out)
+
+    def _stop_clock(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _time_out(self) -> None:
         if self._exit is None:
@@ -311,6 +326,7 @@ class Cell:
         except BlockingIOError:
             sent = 0
         if sent < len(frame):
+            self._start_clock(more_s=_DELIVERY_S)
             self._rest_of_job = Feed(os.dup(self._channel.fileno()))
             self._rest_of_job.start(frame[sent:])
         self._job_sent = True

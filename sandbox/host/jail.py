@@ -21,7 +21,7 @@ from sandbox.host.identity import can_stage, require_reachable, uid_range
 from sandbox.host.imagefs import ORIGIN
 from sandbox.host.notices import Event, Notice, ProtocolError, boot_failure, notice
 from sandbox.host.nsjail import CONTROL_FD, nsjail_argv
-from sandbox.host.programs import PACKAGES, require, steps, variables
+from sandbox.host.programs import PACKAGES, links, require, steps, variables
 from sandbox.host.rootfs import IMAGE, build_rootfs, staging
 from sandbox.preludes import started
 
@@ -80,7 +80,7 @@ class Jail:
 
         Raises SandboxUnavailable with the reason, JailFailed if it died without one or could not be made just now.
         """
-        place = place_of(environment)
+        place = place_of(environment) | {"links": links(environment, tier)}
         try:
             folder.mkdir(parents=True)
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

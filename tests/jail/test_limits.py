@@ -13,7 +13,9 @@ import pytest
 from walls import bare_sandbox
 
 from sandbox import Ending, JailFailed, Limits, RunReport, RunSpec, ending_of, shared
+from sandbox.host import cell
 from sandbox.host.cgroup import V2, find_hierarchy
+from sandbox.host.feed import Feed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +52,42 @@ async def test_wall_time_ends_a_program_that_is(code: str, counted: Sandbox) -> 
 
     assert (ending_of(report), report.timed_out) == (Ending.WALL_TIME, True)
     assert 0.3 <= report.usage.wall_s < SOON_S
+
+
+@pytest.mark.parametrize("outputs", [(), ("*.bin",)])
+async def test_the_delivery_of_large_files_is_not_the_programs_time(
+    counted: Sandbox, monkeypatch: pytest.MonkeyPatch, outputs: tuple[str, ...]
+) -> None:
+    """On a busy machine `print(1)` with 4 MB of files was a timeout with 12 ms of CPU time."""
+    _deliver_late(monkeypatch, 1.5)
+    spec: dict[str, Any] = {"files": {"data.bin": bytes(4 * MIB)}, "outputs": outputs, "limits": {"wall_s": 1.0}}
+    report = await run(counted, "import os; print(os.path.getsize('data.bin'))", **spec)
+    endless = await run(counted, "while True: pass", **spec)
+
+    assert (ending_of(report), report.stdout) == (Ending.OK, f"{4 * MIB}\n".encode())
+    assert report.usage.wall_s < 1.0
+    assert ending_of(endless) == Ending.WALL_TIME
+    assert 1.0 <= endless.usage.wall_s < 2.5
+
+
+async def test_a_delivery_that_never_ends_is_bounded(counted: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    _deliver_late(monkeypatch, 60)
+    monkeypatch.setattr(cell, "_DELIVERY_S", 0.3)
+    with pytest.raises(JailFailed):
+        await run(counted, "print(1)", files={"data.bin": bytes(4 * MIB)}, limits={"wall_s": 0.2})
+
+
+def _deliver_late(monkeypatch: pytest.MonkeyPatch, delay_s: float) -> None:
+    """Let what does not fit into a cell's channel at once wait for so long."""
+    start = Feed.start
+
+    def late(self: Feed, data: bytes) -> None:
+        if len(data) < MIB:
+            start(self, data)
+        else:
+            asyncio.get_running_loop().call_later(delay_s, lambda: self._fd < 0 or start(self, data))
+
+    monkeypatch.setattr(Feed, "start", late)
 
 
 async def test_what_was_printed_before_the_time_was_over_is_kept(counted: Sandbox) -> None:

@@ -42,3 +42,24 @@ async def test_a_figure_comes_back_as_an_output(sandbox: Sandbox) -> None:
 
     assert ending_of(report) is Ending.OK, report.stderr
     assert report.files["a.png"].startswith(b"\x89PNG")
+
+
+async def test_no_program_has_to_list_the_fonts(sandbox: Sandbox) -> None:
+    """Each one that plotted did, for 0.1 s of processor time, and on a busy machine said so on stderr."""
+    code = (
+        "import logging, sys; logging.basicConfig(level=logging.INFO, stream=sys.stdout)\n"
+        "import matplotlib as m, os\nfrom matplotlib import font_manager as f\n"
+        "print(os.path.isfile(f.findfont('DejaVu Sans', fallback_to_default=False)), m.get_cachedir())\n"
+        "open(m.get_cachedir() + '/mine', 'w').close()"
+    )
+    report = await sandbox.run(RunSpec(code=code))
+    apart = await sandbox.run(RunSpec(code=code, env={"MPLCONFIGDIR": "/tmp/mine"}))
+
+    assert (report.stderr, report.stdout) == (b"", b"True /tmp/.cache/matplotlib\n")
+    assert apart.stdout.splitlines() == [b"INFO:matplotlib.font_manager:generated new fontManager", b"True /tmp/mine"]
+
+
+async def test_programs_that_do_not_plot_find_an_empty_folder(sandbox: Sandbox) -> None:
+    report = await sandbox.run(RunSpec(code="import os; print(os.listdir('/tmp'))"))
+
+    assert (report.tier, report.stdout) == ("bare", b"[]\n")
