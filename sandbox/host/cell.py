@@ -223,6 +223,7 @@ class Cell:
             self._folders, self._folders_due = fds, 0
         elif data == protocol.PLACED and not fds and self.ahead and self._job_sent:
             self._placed = True
+            self._begin()
         elif data and not fds and self._turn is not None and self._turn.take(data):
             return
         else:
@@ -238,8 +239,8 @@ class Cell:
             self._turn.over()
         if data or not self._job_sent:
             self.kill()
-        elif self._rest_of_job is not None and self._exit is None:
-            self._start_clock()  # it has its job, and all of its files are in place: now the program begins
+        elif not self._placed:
+            self._begin()
         if not self.warm.done():
             said = data[1:].decode(errors="replace") if data[:1] == protocol.FAILED else ""
             said = said or ("its command ended before it ran its prelude" if self.ahead else "it hung up")
@@ -252,6 +253,11 @@ class Cell:
     def _progress(self) -> None:
         if self._exit is not None and self._out.ended and self._err.ended and not self._done.done():
             self._done.set_result(None)
+
+    def _begin(self) -> None:
+        """All files are in place, and the program begins: if they were large, its time does as well."""
+        if self._rest_of_job is not None and self._exit is None:
+            self._start_clock()
 
     def _start_clock(self, *, more_s: float = 0.0) -> None:
         """Count the program's time from now on, and end it after that and `more_s`."""
