@@ -96,15 +96,14 @@ def environment_root(state: Path, name: str = "default") -> Path:
 def ensure_environment(state: Path, name: str = "default") -> Path:
     """Install an environment's packages, once, into a venv of its own that shares nothing with ours."""
     root = environment_root(state, name)
-    marker, fonts = root / ".complete", root / "share" / "matplotlib"
-    if marker.exists() and fonts.exists():
+    marker = root / ".complete"
+    if marker.exists():
         return root
     with locked(state):
+        if marker.exists():
+            return root
         # Cells run as other users: what they import must be readable whatever the caller's umask.
         os.umask(0o022)
-        if marker.exists():
-            _list_fonts(state, root, fonts)
-            return root
         _step(f"creating {root}")
         shutil.rmtree(root, ignore_errors=True)
         # By its real path: a cell sees the interpreter's own folder, but none with a link to it (~/bin/python3).
@@ -115,19 +114,16 @@ def ensure_environment(state: Path, name: str = "default") -> Path:
         # Sandboxes see it read-only: bytecode that is missing now is missing for ever.
         compileall = ["-m", "compileall", "-q", "-j", "0", "-x", r"/tests?/", str(root / "lib")]
         _run(state, [str(root / "bin" / "python"), *compileall], may_fail=True)
-        _list_fonts(state, root, fonts)
+        _list_fonts(state, root)
         _complete(marker, {lock.name})
     return root
 
 
-def _list_fonts(state: Path, root: Path, fonts: Path) -> None:
+def _list_fonts(state: Path, root: Path) -> None:
     """Have matplotlib make its list of fonts, which each program that plots would make anew (`host.programs.links`)."""
-    if not fonts.exists():
-        partial = fonts.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _run(state, [str(root / "bin" / "python"), "-B", "-c", _LIST_FONTS, str(partial)], may_fail=True)
-        partial.rename(fonts)
+    fonts = root / "share" / "matplotlib"
+    fonts.mkdir(parents=True, exist_ok=True)
+    _run(state, [str(root / "bin" / "python"), "-B", "-c", _LIST_FONTS, str(fonts)], may_fail=True)
 
 
 def clean(state: Path) -> None:
