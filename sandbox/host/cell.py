@@ -256,8 +256,12 @@ class Cell:
 
     def _begin(self) -> None:
         """All files are in place, and the program begins: if they were large, its time does as well."""
-        if self._rest_of_job is not None and self._exit is None:
+        if self._rest_of_job is None:
+            return
+        if self._exit is None:
             self._start_clock()
+        else:  # it was short, and its end was heard first
+            self._started_at = time.perf_counter()
 
     def _start_clock(self, *, more_s: float = 0.0) -> None:
         """Count the program's time from now on, and end it after that and `more_s`."""

@@ -214,11 +214,19 @@ async def test_a_child_that_lives_on_is_found(monkeypatch):
 
 async def test_a_service_that_never_answers_is_left_after_the_bound(monkeypatch):
     monkeypatch.setattr(complaints, "BOUND_S", 0.1)
-    async with await asyncio.start_server(lambda _r, _w: asyncio.sleep(5), "127.0.0.1", 0) as server:
+    over = asyncio.Event()
+
+    async def silent(_, writer):
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         service = Rival(host=host, port=port, token="", label="x", dialect=DIALECTS["snekbox"])
 
         assert await complaints.post(service, "c") == Told("no answer in 0.1 s", ok=False)
+        over.set()
+        await asyncio.sleep(0.05)  # the connection is closed with the server's loop still there
 
 
 def test_what_is_stored_of_a_complaint_is_what_was_done_in_words():
